@@ -1,0 +1,74 @@
+// ir/build.h — makes graphs: infers types, shares equal nodes, tells users what does not fit.
+//
+// Every graph comes from a Builder, so every graph is well typed, free of duplicates and in canonical
+// order (depth first from the outputs, then from the degrees of ragged axes and the nodes of kernels).
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace fovea::ir {
+
+class Builder {
+ public:
+  Builder();
+  explicit Builder(const Graph& axes_of);  // starts with the axes of another graph, same ids; degrees unset
+  ~Builder();
+  Builder(Builder&&) noexcept;
+  Builder& operator=(Builder&&) noexcept;
+
+  // Declares an axis. The same name twice is an error (invalid_config).
+  AxisId axis(std::string_view name, Extent extent = {});
+  // Makes an axis ragged. `degree` is an integer node that does not vary along the axis.
+  void set_degree(AxisId axis, NodeId degree);
+
+  NodeId input(std::string_view name, Dtype dtype, std::vector<AxisId> layout);
+  NodeId constant(double value, Dtype dtype = Dtype::F32);
+  NodeId index(AxisId axis);
+  // Integer with float is float; bool counts as 0 and 1; comparisons and logic give Bool.
+  NodeId map(Fn fn, std::vector<NodeId> inputs);
+  NodeId cast(Dtype to, NodeId x);
+  NodeId reduce(ReduceFn fn, AxisId axis, NodeId x);
+  NodeId scan(AxisId axis, NodeId x);
+  struct At {
+    AxisId axis;
+    NodeId coordinate;
+    NodeId otherwise = kNone;
+  };
+  // Coordinates of axes that x lacks are dropped; with none left, x itself.
+  NodeId read(NodeId x, std::vector<At> at);
+  NodeId topk(AxisId axis, AxisId into, NodeId x);
+
+  // Built from the ops above. Over no elements: mean NaN, softmax nothing, logsumexp -inf; a softmax
+  // of a row of only -inf is a row of zeros.
+  NodeId size(AxisId axis);  // Reduce(Sum, axis) of the integer 1
+  NodeId sum(std::span<const AxisId> axes, NodeId x);
+  NodeId mean(std::span<const AxisId> axes, NodeId x);
+  NodeId softmax(std::span<const AxisId> axes, NodeId x);
+  NodeId logsumexp(std::span<const AxisId> axes, NodeId x);
+
+  // The same op on other inputs; the type is inferred anew. What `rewrite` is made of.
+  NodeId node(const Op& op, std::vector<NodeId> inputs, Dtype cast_to = Dtype::F32);
+
+  void set_name(NodeId node, std::string_view name);
+  const Node& operator[](NodeId node) const;
+  const Axis& axis(AxisId id) const;
+  std::size_t axis_count() const;
+
+  // The finished graph: only what outputs, degrees and kernels reach. An empty layout means the
+  // order of the axis statements. Ids inside `kernels` are this builder's and are renumbered.
+  // Storing a ragged axis is an error.
+  Graph finish(std::vector<Output> outputs, std::vector<Kernel> kernels = {});
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace fovea::ir

@@ -1,0 +1,63 @@
+// ops/mechanism.h — what one file of this folder defines: a mechanism of attention.
+//
+// A mechanism is a graph written in the DSL, made for a problem (its options), and an independent
+// reference: the paper's formula as plain loops in double. The reference test, the benchmark and
+// `fovea list` loop over all().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+#include "ir/interpret.h"
+
+namespace fovea::ops {
+
+// An option with its default. Integers and flags are numbers too.
+struct Option {
+  std::string_view name;
+  double value;
+  std::string_view doc;
+};
+
+// The options of one use of a mechanism. Reading one that the mechanism does not declare aborts.
+class Problem {
+ public:
+  // Defaults, overridden by `given`. Unknown names are errors (invalid_config) that list the options.
+  Problem(std::span<const Option> options, const std::map<std::string, double>& given = {});
+  double operator[](std::string_view name) const;
+  // As an integer; an error (invalid_config) unless it is one and at least `least`.
+  int integer(std::string_view name, int least = 1) const;
+  bool flag(std::string_view name) const { return (*this)[name] != 0; }
+
+ private:
+  std::map<std::string, double, std::less<>> values_;
+};
+
+struct Mechanism {
+  std::string_view name;     // "sliding_window"
+  std::string_view family;   // "dot product", "masks and sparsity", ...
+  std::string_view doc;      // one line
+  std::string_view formula;  // one line of mathematics
+  std::string_view paper;    // "Vaswani 2017"
+  std::span<const Option> options;
+  ir::Graph (*build)(const Problem& problem);
+  // The outputs for these inputs, by loops that share nothing with `build`. `sizes` has the extent of
+  // every axis of the built graph by name.
+  ir::Arrays (*reference)(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes& sizes);
+  // Inputs of this mechanism that are not plain normal numbers (ids, positions, masks, neighbour lists);
+  // null where there are none. Given the sizes, adds them to `inputs`.
+  void (*special_inputs)(const Problem& problem, const ir::Sizes& sizes, unsigned seed,
+                         ir::Arrays& inputs) = nullptr;
+  double tolerance = 1e-5;  // largest |compiled - reference| relative to the largest output
+};
+
+std::span<const Mechanism* const> all();
+
+// The mechanism called so; an error (invalid_config) that lists close names otherwise.
+const Mechanism& find(std::string_view name);
+
+}  // namespace fovea::ops
