@@ -1,0 +1,171 @@
+// runtime/program.h — a compiled graph as plain data: sizes, buffers and steps. Codegen writes it, the
+// executor runs it; nothing here knows who made it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace fovea::runtime {
+
+enum class Type : std::uint8_t { f32, bf16, f16, i32, u8, i8, i4, boolean, f64 };
+
+// Arithmetic over symbols in postfix order; `div` floors. Values are 64-bit and must not be negative.
+struct SizeTerm {
+  enum class Kind : std::uint8_t { number, symbol, add, sub, mul, div, ceil_div, max, min };
+  Kind kind = Kind::number;
+  std::int64_t value = 0;  // the number, or the index of the symbol
+};
+using Size = std::vector<SizeTerm>;
+
+// The extent of an axis. Exactly one way to learn it: `size` where that is not empty; the largest
+// element of the integer buffer `largest_of` (a ragged axis; known once that buffer is written);
+// otherwise from the shapes of bound inputs, or from the caller by name.
+struct Symbol {
+  std::string name;
+  Size size;
+  int largest_of = -1;
+};
+
+struct Buffer {
+  enum class Role : std::uint8_t {
+    input,    // bound by the caller, only read
+    output,   // bound by the caller, only written
+    stored,   // in the arena, between steps
+    scratch,  // one per thread, for the length of one tile
+  };
+  std::string name;
+  Role role = Role::input;
+  Type type = Type::f32;
+  std::vector<Size> shape;  // slowest first; dense
+  int slot = -1;            // of `stored`: buffers that share a slot never live at the same time
+};
+
+// A compiled function. Its arguments are pointers to halide_buffer_t for buffers and to int32_t for
+// numbers. Returns 0.
+using Function = int (*)(void** arguments);
+
+struct Argument {
+  enum class Kind : std::uint8_t {
+    buffer,  // index: the buffer
+    size,    // index: the symbol
+    // of a Tiled step only:
+    batch,   // index: coordinate along the step's index-th batch symbol
+    row,     // first row of this tile
+    blocks,  // i32 buffer [here]: the column blocks of this chunk, those that need no mask first
+    here,    // how many blocks this chunk has, at most Tiled::chunk
+    clear,   // how many of them need no mask
+    any,     // bool buffer [column blocks]: written by Mask::evaluate, is anything visible
+    all,     // the same: is everything visible and mask-free
+  };
+  Kind kind = Kind::buffer;
+  int index = 0;
+};
+
+struct Call {
+  Function function = nullptr;
+  std::vector<Argument> arguments;
+};
+
+// A step that writes whole buffers. The work may be cut along the slowest dimension of its one
+// result (which the function then sees cropped: dim.min and host are those of the piece).
+struct Plain {
+  Call call;
+  std::vector<int> results;  // buffers
+  bool divisible = false;    // one result, and pieces of it are independent
+};
+
+// Bytecode over intervals: decides a predicate for a rectangle of rows x columns at once. Every value
+// is an interval [low, high] of i64, booleans are within [0, 1].
+struct PredicateOp {
+  enum class Kind : std::uint8_t {
+    constant,  // push value
+    row,       // push the rows of the rectangle
+    column,    // push its columns
+    batch,     // push coordinate of batch symbol `value`
+    size,      // push the extent of symbol `value`
+    load,      // pop as many coordinates as buffer `value` (integer or bool) has dimensions, last on
+               // top; push the range of its elements there; coordinates are clamped into the buffer
+    add, sub, mul, div, mod, neg, min, max, abs,  // div and mod floor, as everywhere
+    lt, le, eq, ne, logical_and, logical_or, logical_not,
+    select,    // pop else, then, condition
+    unknown,   // push [0, 1]: nothing is known
+  };
+  Kind kind = Kind::constant;
+  std::int64_t value = 0;
+};
+using Predicate = std::vector<PredicateOp>;
+
+// Which blocks of the plane a tile visits. Empty predicates: all of them, none needing a mask.
+struct Mask {
+  Predicate visible;  // where certainly false, the block is not visited
+  Predicate solid;    // where certainly true, no mask is applied
+  // Where intervals cannot decide: evaluates a whole row tile exactly into `any` and `all`.
+  // Only asked for blocks that `visible` and `solid` leave open.
+  Call evaluate;
+};
+
+// A step over a pair plane: for every batch coordinate, for every tile of rows: prepare; for every
+// chunk of the tile's block list, in ascending order: step; finish. A tile without blocks still gets
+// prepare and finish.
+struct Tiled {
+  std::vector<int> batch;  // symbols, slowest first
+  int rows = -1;           // symbol
+  int columns = -1;        // symbol
+  int row_tile = 0, column_block = 0, chunk = 0;
+  Call prepare, step, finish;  // prepare and finish may be null
+  Mask mask;
+  // Stored buffers to which steps add: filled with `value` first. With any of these, the tiles of a
+  // batch coordinate run in order on one thread.
+  struct Accumulator {
+    int buffer = -1;
+    float value = 0;
+  };
+  std::vector<Accumulator> accumulators;
+  // What it leaves: for each dimension of the buffer, slowest first, the batch coordinate it runs
+  // along (index into `batch`), or kRows or kWhole.
+  static constexpr int kRows = -1, kWhole = -2;
+  struct Result {
+    int buffer = -1;
+    std::vector<int> along;
+  };
+  std::vector<Result> results;
+  // An i32 buffer [1] of role scratch that finish sets to nonzero where a tile must be recomputed
+  // though its results are finite; -1 if there is none.
+  int doubt = -1;
+};
+
+// Gathered coordinates: all elements of `low` must be >= 0 and of `high` < the extent; both are i32
+// scalars written by earlier steps. Over nothing, low is INT32_MAX and high INT32_MIN.
+struct Check {
+  int low = -1, high = -1;  // buffers
+  int symbol = -1;          // the extent
+  std::string what;         // "coordinate of k[j = neighbour] along j"
+};
+
+struct Step {
+  enum class Kind : std::uint8_t { plain, tiled, check };
+  Kind kind = Kind::plain;
+  std::string name;
+  Plain plain;
+  Tiled tiled;
+  Check check;
+  // The same results in double, by one plain loop nest that obeys annihilation: called (for the tile,
+  // the batch coordinate or the piece) where results came out non-finite. Takes buffers and sizes
+  // only; result buffers are cropped to what is to be written. Made on demand by
+  // Program::exact if null.
+  Call exact;
+};
+
+struct Program {
+  std::vector<Symbol> symbols;
+  std::vector<Buffer> buffers;
+  std::vector<Step> steps;
+  int slots = 0;
+  // Makes Step::exact of a step when it is first needed; thread-safe, and the answer stays valid as
+  // long as the program. Returns null with no way to make one, and the results then stay as they are.
+  const Call* (*exact)(void* context, int step) = nullptr;
+  void* context = nullptr;
+};
+
+}  // namespace fovea::runtime
