@@ -1,0 +1,82 @@
+#include "ir/rewrite.h"
+
+#include "ir/infer.h"
+
+namespace fovea::ir {
+namespace {
+
+NodeId mapped(const std::vector<NodeId>& to, NodeId old) {
+  return old == kNone ? kNone : to[static_cast<std::size_t>(old)];
+}
+
+std::vector<NodeId> mapped(const std::vector<NodeId>& to, std::vector<NodeId> old) {
+  for (NodeId& id : old) id = mapped(to, id);
+  return old;
+}
+
+}  // namespace
+
+Graph rewrite(const Graph& graph, const Visit& visit) {
+  Builder into(graph);
+  std::vector<NodeId> to;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
+    const Node& old = graph.node(id);
+    const std::vector<NodeId> inputs = mapped(to, old.inputs);
+    if (const std::optional<NodeId> replaced = visit(into, id, old, inputs)) {
+      if (!old.name.empty()) into.set_name(*replaced, old.name);
+      to.push_back(*replaced);
+    } else {
+      to.push_back(into.copy(old, inputs));
+    }
+    for (AxisId axis = 0; axis < static_cast<AxisId>(graph.axes.size()); ++axis) {
+      if (graph.axis(axis).degree == id) into.set_degree(axis, to.back());
+    }
+  }
+  std::vector<Output> outputs = graph.outputs;
+  for (Output& output : outputs) output.node = mapped(to, output.node);
+  std::vector<Kernel> kernels = graph.kernels;
+  for (Kernel& kernel : kernels) {
+    kernel.results = mapped(to, kernel.results);
+    kernel.visible = mapped(to, kernel.visible);
+    kernel.solid = mapped(to, kernel.solid);
+  }
+  return into.finish(std::move(outputs), std::move(kernels));
+}
+
+std::vector<int> count_uses(const Graph& graph) {
+  std::vector<int> uses(graph.nodes.size(), 0);
+  const auto use = [&](NodeId id) {
+    if (id != kNone) ++uses[static_cast<std::size_t>(id)];
+  };
+  for (const Node& node : graph.nodes) {
+    for (const NodeId input : node.inputs) use(input);
+  }
+  for (const Output& output : graph.outputs) use(output.node);
+  for (const Axis& axis : graph.axes) use(axis.degree);
+  for (const Kernel& kernel : graph.kernels) {
+    for (const NodeId result : kernel.results) use(result);
+  }
+  return uses;
+}
+
+std::vector<bool> depends_on_input(const Graph& graph, bool positions_free) {
+  std::vector<bool> depends;
+  for (const Node& node : graph.nodes) {
+    const auto* reduce = std::get_if<Reduce>(&node.op);
+    const bool position = std::holds_alternative<TopK>(node.op) ||
+                          (reduce != nullptr && reduce->fn == ReduceFn::ArgMax);
+    bool any = std::holds_alternative<Input>(node.op);
+    for (const NodeId input : node.inputs) any = any || depends[static_cast<std::size_t>(input)];
+    // Where a ragged axis ends is also something that a result depends on; an index does not.
+    if (!std::holds_alternative<Index>(node.op)) {
+      for (const AxisId axis : axes_of(node.op)) {
+        const NodeId degree = graph.axis(axis).degree;
+        if (degree != kNone) any = any || depends[static_cast<std::size_t>(degree)];
+      }
+    }
+    depends.push_back(any && !(position && positions_free));
+  }
+  return depends;
+}
+
+}  // namespace fovea::ir
