@@ -1,0 +1,38 @@
+// codegen/bitcode.h — from a scheduled Halide pipeline to LLVM bitcode.
+//
+// Halide is not included here: callers are .cpp files that include Halide.h themselves.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "ir/target.h"
+
+namespace Halide {
+class Pipeline;
+struct Argument;
+}  // namespace Halide
+
+namespace fovea::codegen {
+
+// One compiled pipeline; `name_argv(void**)` is its entry.
+struct Bitcode {
+  std::string name;
+  std::string bytes;
+};
+
+// Halide's Funcs are built and lowered by one thread at a time. Hold this while building; a caller
+// that lets go before calling `bitcode` lets other threads build during Halide's LLVM part.
+[[nodiscard]] std::unique_lock<std::recursive_mutex> halide_lock();
+
+// Lowers and optimises. The entry's arguments are `arguments` in order (scalars by address, buffers
+// as halide_buffer_t*), then the outputs; it returns 0.
+//
+// Arithmetic is IEEE's in what the machine executes: NaN, infinity and the sign of zero are kept,
+// nothing is reassociated; only multiply-adds are contracted. What Halide's simplifier folds first
+// (`x - x` and `x * 0` to 0) is folded: test for NaN by bits.
+Bitcode bitcode(const Halide::Pipeline& pipeline, const std::vector<Halide::Argument>& arguments,
+                const std::string& name, const ir::Target& target);
+
+}  // namespace fovea::codegen
