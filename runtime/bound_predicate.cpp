@@ -1,0 +1,317 @@
+#include "runtime/bound_predicate.h"
+
+#include <array>
+
+namespace fovea::runtime {
+namespace {
+
+using Kind = PredicateOp::Kind;
+
+constexpr std::int64_t kFanOut = 16;
+constexpr Interval kNothing{Interval::kHighest, Interval::kLowest};
+
+// Loads over a rectangle of coordinates look at the elements one by one up to this many, enough for
+// a block-level layout such as keep[i / 64, j / 64] seen from one block.
+constexpr std::int64_t kFewElements = 64;
+
+bool is_loadable(Type type) {
+  return type == Type::i32 || type == Type::u8 || type == Type::i8 || type == Type::boolean;
+}
+
+std::int32_t element(const BufferRef& buffer, std::int64_t at) {
+  switch (buffer.type) {
+    case Type::i32:
+      return static_cast<const std::int32_t*>(buffer.data)[at];
+    case Type::u8:
+      return static_cast<const std::uint8_t*>(buffer.data)[at];
+    case Type::i8:
+      return static_cast<const std::int8_t*>(buffer.data)[at];
+    default:
+      return static_cast<const std::uint8_t*>(buffer.data)[at] != 0 ? 1 : 0;
+  }
+}
+
+std::int64_t product(std::span<const std::int64_t> numbers) {
+  std::int64_t result = 1;
+  for (const std::int64_t number : numbers) result *= number;
+  return result;
+}
+
+std::span<const std::int64_t> shape(const BufferRef& buffer) {
+  return {buffer.shape, static_cast<std::size_t>(buffer.rank)};
+}
+
+Interval clamp(Interval a, std::int64_t extent) {
+  return {std::clamp<std::int64_t>(a.low, 0, extent - 1),
+          std::clamp<std::int64_t>(a.high, 0, extent - 1)};
+}
+
+// How many values an op pops.
+int operands(const PredicateOp& op, std::span<const BufferRef> buffers) {
+  switch (op.kind) {
+    case Kind::constant:
+    case Kind::row:
+    case Kind::column:
+    case Kind::batch:
+    case Kind::size:
+    case Kind::unknown:
+      return 0;
+    case Kind::load:
+      return buffers[static_cast<std::size_t>(op.value)].rank;
+    case Kind::neg:
+    case Kind::abs:
+    case Kind::logical_not:
+      return 1;
+    case Kind::select:
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+Interval binary(Kind kind, Interval a, Interval b) {
+  switch (kind) {
+    case Kind::add:
+      return a + b;
+    case Kind::sub:
+      return a - b;
+    case Kind::mul:
+      return a * b;
+    case Kind::div:
+      return divide(a, b);
+    case Kind::mod:
+      return modulo(a, b);
+    case Kind::min:
+      return minimum(a, b);
+    case Kind::max:
+      return maximum(a, b);
+    case Kind::lt:
+      return less(a, b);
+    case Kind::le:
+      return less_equal(a, b);
+    case Kind::eq:
+      return equal(a, b);
+    case Kind::ne:
+      return logical_not(equal(a, b));
+    case Kind::logical_and:
+      return logical_and(a, b);
+    default:
+      return logical_or(a, b);
+  }
+}
+
+}  // namespace
+
+RangeTable::RangeTable(const BufferRef& buffer, int dimension)
+    : buffer_(buffer), dimension_(dimension) {
+  const auto dimensions = shape(buffer);
+  const auto at = static_cast<std::size_t>(dimension);
+  const std::int64_t outer = product(dimensions.first(at));
+  length_ = dimensions[at];
+  inner_ = product(dimensions.subspan(at + 1));
+  for (std::int64_t below = length_; below > kFanOut;) {
+    const int level = static_cast<int>(levels_.size());
+    const std::int64_t length = (below + kFanOut - 1) / kFanOut;
+    std::vector<Bounds> bounds;
+    bounds.reserve(static_cast<std::size_t>(outer * length * inner_));
+    for (std::int64_t o = 0; o < outer; ++o) {
+      for (std::int64_t n = 0; n < length; ++n) {
+        for (std::int64_t i = 0; i < inner_; ++i) {
+          Interval all = kNothing;
+          scan(level, o, i, {n * kFanOut, std::min(below, (n + 1) * kFanOut) - 1}, all);
+          bounds.push_back(
+              {static_cast<std::int32_t>(all.low), static_cast<std::int32_t>(all.high)});
+        }
+      }
+    }
+    levels_.push_back({length, std::move(bounds)});
+    below = length;
+  }
+}
+
+bool RangeTable::is_of(const BufferRef& buffer, int dimension) const {
+  return buffer_.data == buffer.data && buffer_.type == buffer.type && dimension_ == dimension &&
+         std::ranges::equal(shape(buffer_), shape(buffer));
+}
+
+// Level 0 is the elements.
+void RangeTable::scan(int level, std::int64_t outer, std::int64_t inner, Interval along,
+                      Interval& into) const {
+  if (level == 0) {
+    for (std::int64_t n = along.low; n <= along.high; ++n) {
+      into = hull(into, point(element(buffer_, (outer * length_ + n) * inner_ + inner)));
+    }
+    return;
+  }
+  const Level& above = levels_[static_cast<std::size_t>(level - 1)];
+  for (std::int64_t n = along.low; n <= along.high; ++n) {
+    const Bounds& part =
+        above.bounds[static_cast<std::size_t>((outer * above.length + n) * inner_ + inner)];
+    into = hull(into, {part.low, part.high});
+  }
+}
+
+Interval RangeTable::range(std::int64_t offset, Interval along) const {
+  const std::int64_t outer = offset / (length_ * inner_), inner = offset % inner_;
+  Interval result = kNothing;
+  for (int level = 0;; ++level) {
+    const bool is_top = level == static_cast<int>(levels_.size());
+    if (is_top || along.high - along.low < 2 * kFanOut) {
+      scan(level, outer, inner, along, result);
+      return result;
+    }
+    const std::int64_t head = (along.low + kFanOut - 1) / kFanOut;  // whole groups: [head, tail)
+    const std::int64_t tail = (along.high + 1) / kFanOut;
+    scan(level, outer, inner, {along.low, head * kFanOut - 1}, result);
+    scan(level, outer, inner, {tail * kFanOut, along.high}, result);
+    along = {head, tail - 1};
+  }
+}
+
+BoundPredicate::BoundPredicate(const Predicate& predicate, std::span<const std::int64_t> symbols,
+                               std::span<const BufferRef> buffers, RangeTables& tables) {
+  if (predicate.empty()) {
+    ops_ = {{Kind::constant, 1}};
+    return;
+  }
+  std::array<bool, kStack> varies{};  // over the rectangle, for each value on the stack
+  int depth = 0;
+  bool well_formed = true;
+  for (const PredicateOp& op : predicate) {
+    const int popped = operands(op, buffers);
+    well_formed = depth >= popped && depth - popped < kStack;
+    if (!well_formed) break;
+    depth -= popped;
+    const auto first = varies.begin() + depth;
+    PredicateOp bound = op;
+    if (op.kind == Kind::size)
+      bound = {Kind::constant, symbols[static_cast<std::size_t>(op.value)]};
+    if (op.kind == Kind::load) {
+      bound.value = static_cast<std::int64_t>(loads_.size());
+      bind_load(buffers[static_cast<std::size_t>(op.value)],
+                {first, static_cast<std::size_t>(popped)}, tables);
+    }
+    ops_.push_back(bound);
+    const bool is_ranged = op.kind == Kind::row || op.kind == Kind::column ||
+                           op.kind == Kind::unknown || std::count(first, first + popped, true) > 0;
+    varies[static_cast<std::size_t>(depth++)] = is_ranged;
+  }
+  if (!well_formed || depth != 1) ops_ = {{Kind::unknown, 0}};
+}
+
+void BoundPredicate::bind_load(const BufferRef& buffer, std::span<const bool> ranged,
+                               RangeTables& tables) {
+  Load load{.buffer = buffer, .ranged = -1, .table = nullptr};
+  const bool is_empty = buffer.data == nullptr || product(shape(buffer)) == 0;
+  if (is_empty) load.buffer.data = nullptr;
+  if (!is_empty && is_loadable(buffer.type) && std::ranges::count(ranged, true) == 1) {
+    load.ranged = static_cast<int>(std::ranges::find(ranged, true) - ranged.begin());
+    const auto found = std::ranges::find_if(
+        tables, [&](const auto& table) { return table->is_of(buffer, load.ranged); });
+    if (found == tables.end()) {
+      load.table = std::make_shared<const RangeTable>(buffer, load.ranged);
+      tables.push_back(load.table);
+    } else {
+      load.table = *found;
+    }
+  }
+  loads_.push_back(std::move(load));
+}
+
+Interval BoundPredicate::load(const Load& load, std::span<const Interval> coordinates) const {
+  if (load.buffer.data == nullptr || !is_loadable(load.buffer.type)) {
+    return load.buffer.type == Type::boolean ? kMaybe : Interval{};
+  }
+  // The offset of the rectangle's first element, and its extents and strides from the last
+  // dimension.
+  std::array<std::int64_t, kStack> extent, stride, at{};
+  std::int64_t offset = 0, step = 1, count = 1;
+  const int rank = load.buffer.rank;
+  for (int d = rank - 1; d >= 0; --d) {
+    const auto k = static_cast<std::size_t>(d);
+    const Interval inside = clamp(coordinates[k], load.buffer.shape[d]);
+    if (d == load.ranged) {
+      extent[k] = 1;
+      count = 1;
+    } else {
+      offset += inside.low * step;
+      extent[k] = inside.high - inside.low + 1;
+    }
+    stride[k] = step;
+    step *= load.buffer.shape[d];
+    if (count <= kFewElements) count *= extent[k];
+  }
+  if (load.table != nullptr) {
+    const auto k = static_cast<std::size_t>(load.ranged);
+    return load.table->range(offset, clamp(coordinates[k], load.buffer.shape[load.ranged]));
+  }
+  if (count > kFewElements) return load.buffer.type == Type::boolean ? kMaybe : Interval{};
+  Interval result = kNothing;
+  for (std::int64_t n = 0; n < count; ++n) {
+    result = hull(result, point(element(load.buffer, offset)));
+    for (int d = rank - 1; d >= 0; --d) {
+      const auto k = static_cast<std::size_t>(d);
+      offset += stride[k];
+      if (++at[k] < extent[k]) break;
+      offset -= stride[k] * extent[k];
+      at[k] = 0;
+    }
+  }
+  return result;
+}
+
+void BoundPredicate::apply(const PredicateOp& op, const Rectangle& rectangle,
+                           Interval*& top) const {
+  switch (op.kind) {
+    case Kind::constant:
+      *top++ = point(op.value);
+      return;
+    case Kind::row:
+      *top++ = rectangle.rows;
+      return;
+    case Kind::column:
+      *top++ = rectangle.columns;
+      return;
+    case Kind::batch:
+      *top++ = point(rectangle.batch[static_cast<std::size_t>(op.value)]);
+      return;
+    case Kind::size:
+      return;  // bound
+    case Kind::unknown:
+      *top++ = kMaybe;
+      return;
+    case Kind::load: {
+      const Load& from = loads_[static_cast<std::size_t>(op.value)];
+      top -= from.buffer.rank;
+      *top = load(from, {top, static_cast<std::size_t>(from.buffer.rank)});
+      ++top;
+      return;
+    }
+    case Kind::neg:
+      top[-1] = -top[-1];
+      return;
+    case Kind::abs:
+      top[-1] = absolute(top[-1]);
+      return;
+    case Kind::logical_not:
+      top[-1] = logical_not(top[-1]);
+      return;
+    case Kind::select:
+      top -= 2;
+      top[-1] = select(top[-1], top[0], top[1]);
+      return;
+    default:
+      --top;
+      top[-1] = binary(op.kind, top[-1], top[0]);
+      return;
+  }
+}
+
+Interval BoundPredicate::operator()(const Rectangle& rectangle) const {
+  std::array<Interval, kStack> stack;
+  Interval* top = stack.data();
+  for (const PredicateOp& op : ops_) apply(op, rectangle, top);
+  return truth(stack[0].certainly_true(), !stack[0].certainly_false());
+}
+
+}  // namespace fovea::runtime

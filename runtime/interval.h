@@ -1,0 +1,70 @@
+// runtime/interval.h — arithmetic over ranges of integers. Sound: the result contains every value
+// that the operation takes on members of its operands. Saturates where 64 bits do not suffice;
+// booleans are within [0, 1].
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+namespace fovea::runtime {
+
+struct Interval {
+  static constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
+  static constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
+
+  std::int64_t low = kLowest, high = kHighest;  // inclusive
+
+  bool operator==(const Interval&) const = default;
+  bool is_point() const { return low == high; }
+  bool certainly_true() const { return low > 0 || high < 0; }
+  bool certainly_false() const { return low == 0 && high == 0; }
+};
+
+constexpr Interval kMaybe{0, 1};
+
+inline Interval point(std::int64_t value) { return {value, value}; }
+inline Interval truth(bool certainly, bool possibly) {
+  return {certainly ? 1 : 0, possibly ? 1 : 0};
+}
+
+inline Interval hull(Interval a, Interval b) {
+  return {std::min(a.low, b.low), std::max(a.high, b.high)};
+}
+
+Interval operator+(Interval a, Interval b);
+Interval operator-(Interval a, Interval b);
+Interval operator*(Interval a, Interval b);
+Interval operator-(Interval a);
+Interval divide(Interval a, Interval b);  // floors; by a range that contains 0: anything
+Interval modulo(Interval a, Interval b);  // of the sign of b
+Interval absolute(Interval a);
+
+inline Interval minimum(Interval a, Interval b) {
+  return {std::min(a.low, b.low), std::min(a.high, b.high)};
+}
+inline Interval maximum(Interval a, Interval b) {
+  return {std::max(a.low, b.low), std::max(a.high, b.high)};
+}
+inline Interval less(Interval a, Interval b) { return truth(a.high < b.low, a.low < b.high); }
+inline Interval less_equal(Interval a, Interval b) {
+  return truth(a.high <= b.low, a.low <= b.high);
+}
+inline Interval equal(Interval a, Interval b) {
+  return truth(a.is_point() && a == b, a.low <= b.high && b.low <= a.high);
+}
+inline Interval logical_not(Interval a) { return truth(a.certainly_false(), !a.certainly_true()); }
+inline Interval logical_and(Interval a, Interval b) {
+  return truth(a.certainly_true() && b.certainly_true(),
+               !a.certainly_false() && !b.certainly_false());
+}
+inline Interval logical_or(Interval a, Interval b) {
+  return truth(a.certainly_true() || b.certainly_true(),
+               !a.certainly_false() || !b.certainly_false());
+}
+inline Interval select(Interval condition, Interval a, Interval b) {
+  if (condition.certainly_true()) return a;
+  return condition.certainly_false() ? b : hull(a, b);
+}
+
+}  // namespace fovea::runtime
