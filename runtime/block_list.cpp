@@ -10,6 +10,7 @@ BlockLister::BlockLister(const Program&, const Tiled& step, std::span<const std:
                          std::span<const BufferRef> buffers)
     : visible_(step.mask.visible, symbols, buffers, tables_),
       solid_(step.mask.solid, symbols, buffers, tables_),
+      is_same_(visible_ == solid_),
       rows_(symbols[static_cast<std::size_t>(step.rows)]),
       columns_(symbols[static_cast<std::size_t>(step.columns)]),
       row_tile_(step.row_tile),
@@ -38,8 +39,8 @@ void BlockLister::descend(BoundPredicate::Rectangle& rectangle, std::int64_t beg
   if (visible.certainly_false()) return;
   State state = State::open;
   if (visible.certainly_true() || end - begin == 1) {
-    const Interval solid = solid_(rectangle);
-    ++into.evaluations;
+    const Interval solid = is_same_ ? visible : solid_(rectangle);
+    if (!is_same_) ++into.evaluations;
     if (visible.certainly_true() && solid.certainly_true()) state = State::clear;
     if (visible.certainly_true() && solid.certainly_false()) state = State::masked;
   }

@@ -69,6 +69,7 @@ class BlockLister {
 
   RangeTables tables_;
   BoundPredicate visible_, solid_;
+  bool is_same_;  // visible_ and solid_
   std::int64_t rows_, columns_, row_tile_, column_block_, blocks_;
   bool has_evaluator_;
 };

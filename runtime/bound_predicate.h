@@ -1,6 +1,5 @@
-// runtime/bound_predicate.h — a predicate with the sizes and buffers of one run: what can be said about
-// it over a whole rectangle of the plane.
-// be said about it over a rectangle of the plane at once.
+// runtime/bound_predicate.h — a predicate with the sizes and buffers of one run: what can be said
+// of it over a whole rectangle of the plane at once.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +63,9 @@ class BoundPredicate {
   // [1, 1] true everywhere in the rectangle, [0, 0] nowhere, else [0, 1].
   Interval operator()(const Rectangle& rectangle) const;
 
+  // Whether it is bound to the same code and data as another.
+  bool operator==(const BoundPredicate& other) const;
+
  private:
   struct Load {
     BufferRef buffer;
@@ -71,10 +73,10 @@ class BoundPredicate {
     std::shared_ptr<const RangeTable> table;
   };
   static constexpr int kStack = 64;
+  static constexpr int kRank = 8;  // of buffers that loads look into
 
   void bind_load(const BufferRef& buffer, std::span<const bool> ranged, RangeTables& tables);
   Interval load(const Load& load, std::span<const Interval> coordinates) const;
-  void apply(const PredicateOp& op, const Rectangle& rectangle, Interval*& top) const;
 
   Predicate ops_;  // sizes made constants; the value of a load is an index into loads_
   std::vector<Load> loads_;

@@ -5,16 +5,6 @@ namespace {
 
 std::int64_t limit(bool negative) { return negative ? Interval::kLowest : Interval::kHighest; }
 
-std::int64_t add(std::int64_t a, std::int64_t b) {
-  std::int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? limit(a < 0) : sum;
-}
-
-std::int64_t subtract(std::int64_t a, std::int64_t b) {
-  std::int64_t difference = 0;
-  return __builtin_sub_overflow(a, b, &difference) ? limit(a < 0) : difference;
-}
-
 std::int64_t multiply(std::int64_t a, std::int64_t b) {
   std::int64_t product = 0;
   return __builtin_mul_overflow(a, b, &product) ? limit((a < 0) != (b < 0)) : product;
@@ -37,23 +27,17 @@ bool contains_zero(Interval a) { return a.low <= 0 && a.high >= 0; }
 
 }  // namespace
 
-Interval operator+(Interval a, Interval b) { return {add(a.low, b.low), add(a.high, b.high)}; }
-
-Interval operator-(Interval a, Interval b) {
-  return {subtract(a.low, b.high), subtract(a.high, b.low)};
-}
-
 Interval operator-(Interval a) { return point(0) - a; }
 
 Interval operator*(Interval a, Interval b) { return corners(a, b, multiply); }
 
 Interval divide(Interval a, Interval b) {
-  if (contains_zero(b)) return {};
+  if (contains_zero(b)) return kAnything;
   return corners(a, b, floor_divide);  // monotone in each operand while the divisor keeps its sign
 }
 
 Interval modulo(Interval a, Interval b) {
-  if (contains_zero(b)) return {};
+  if (contains_zero(b)) return kAnything;
   if (b.is_point()) {
     const std::int64_t period = floor_divide(a.low, b.low);
     if (period == floor_divide(a.high, b.low)) {

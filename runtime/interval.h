@@ -13,7 +13,7 @@ struct Interval {
   static constexpr std::int64_t kLowest = std::numeric_limits<std::int64_t>::min();
   static constexpr std::int64_t kHighest = std::numeric_limits<std::int64_t>::max();
 
-  std::int64_t low = kLowest, high = kHighest;  // inclusive
+  std::int64_t low, high;  // inclusive
 
   bool operator==(const Interval&) const = default;
   bool is_point() const { return low == high; }
@@ -22,6 +22,7 @@ struct Interval {
 };
 
 constexpr Interval kMaybe{0, 1};
+constexpr Interval kAnything{Interval::kLowest, Interval::kHighest};
 
 inline Interval point(std::int64_t value) { return {value, value}; }
 inline Interval truth(bool certainly, bool possibly) {
@@ -32,8 +33,24 @@ inline Interval hull(Interval a, Interval b) {
   return {std::min(a.low, b.low), std::max(a.high, b.high)};
 }
 
-Interval operator+(Interval a, Interval b);
-Interval operator-(Interval a, Interval b);
+// Saturating.
+inline std::int64_t add(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return sum;
+  return a < 0 ? Interval::kLowest : Interval::kHighest;
+}
+inline std::int64_t subtract(std::int64_t a, std::int64_t b) {
+  std::int64_t difference = 0;
+  if (!__builtin_sub_overflow(a, b, &difference)) return difference;
+  return a < 0 ? Interval::kLowest : Interval::kHighest;
+}
+
+inline Interval operator+(Interval a, Interval b) {
+  return {add(a.low, b.low), add(a.high, b.high)};
+}
+inline Interval operator-(Interval a, Interval b) {
+  return {subtract(a.low, b.high), subtract(a.high, b.low)};
+}
 Interval operator*(Interval a, Interval b);
 Interval operator-(Interval a);
 Interval divide(Interval a, Interval b);  // floors; by a range that contains 0: anything
@@ -54,6 +71,7 @@ inline Interval equal(Interval a, Interval b) {
   return truth(a.is_point() && a == b, a.low <= b.high && b.low <= a.high);
 }
 inline Interval logical_not(Interval a) { return truth(a.certainly_false(), !a.certainly_true()); }
+inline Interval not_equal(Interval a, Interval b) { return logical_not(equal(a, b)); }
 inline Interval logical_and(Interval a, Interval b) {
   return truth(a.certainly_true() && b.certainly_true(),
                !a.certainly_false() && !b.certainly_false());

@@ -548,7 +548,7 @@ TEST_CASE("arithmetic saturates at 64 bits") {
   CHECK(divide(bottom, point(-1)) == top);
   CHECK(-bottom == top);
   CHECK(absolute({Interval::kLowest, 3}) == Interval{0, Interval::kHighest});
-  CHECK(divide({5, 6}, {-1, 1}) == Interval{});
+  CHECK(divide({5, 6}, {-1, 1}) == kAnything);
   CHECK(modulo({-3, -1}, point(5)) == Interval{2, 4});
   CHECK(modulo({64, 127}, point(64)) == Interval{0, 63});
   CHECK(modulo({70, 80}, point(64)) == Interval{6, 16});
