@@ -53,6 +53,7 @@ class Builder {
   // softmax of a row of only -inf is a row of zeros. Of several axes, one that is ragged over
   // another comes first.
   NodeId size(AxisId axis);  // Reduce(Sum, axis) of the integer 1
+  NodeId fold(ReduceFn fn, std::span<const AxisId> axes, NodeId x);  // one Reduce after another
   NodeId sum(std::span<const AxisId> axes, NodeId x);
   NodeId mean(std::span<const AxisId> axes, NodeId x);
   NodeId softmax(std::span<const AxisId> axes, NodeId x);

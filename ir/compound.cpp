@@ -11,42 +11,36 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-NodeId fold(Builder& b, ReduceFn fn, std::span<const AxisId> axes, NodeId x) {
-  for (const AxisId axis : axes) x = b.reduce(fn, axis, x);
-  for (const AxisId axis : axes) {
-    require(!b[x].type.has(axis), Code::invalid_config,
-            "another axis of a function of several is ragged over {}; expected it before {}",
-            b.axis(axis).name, b.axis(axis).name);
-  }
-  return x;
-}
-
 NodeId as_float(Builder& b, NodeId x) {
   return is_float(b[x].type.dtype) ? x : b.cast(Dtype::F32, x);
 }
 
 // The maximum, or 0 where everything is excluded, so that subtracting it never makes a NaN.
 NodeId finite_max(Builder& b, std::span<const AxisId> axes, NodeId x) {
-  const NodeId m = fold(b, ReduceFn::Max, axes, x);
+  const NodeId m = b.fold(ReduceFn::Max, axes, x);
   const NodeId excluded = b.map(Fn::Eq, {m, b.constant(-kInfinity)});
   return b.map(Fn::Where, {excluded, b.constant(0), m});
-}
-
-void check_some(std::string_view function, std::span<const AxisId> axes) {
-  require(!axes.empty(), Code::invalid_config, "{} of no axis; expected at least one", function);
 }
 
 }  // namespace
 
 NodeId Builder::size(AxisId axis) { return reduce(ReduceFn::Sum, axis, constant(1, Dtype::I32)); }
 
-NodeId Builder::sum(std::span<const AxisId> axes, NodeId x) {
-  check_some("sum", axes);
-  return fold(*this, ReduceFn::Sum, axes, x);
+NodeId Builder::fold(ReduceFn fn, std::span<const AxisId> axes, NodeId x) {
+  require(!axes.empty(), Code::invalid_config,
+          "a function of axes is given none; expected at least one");
+  for (const AxisId axis : axes) x = reduce(fn, axis, x);
+  for (const AxisId axis : axes) {
+    require(!(*this)[x].type.has(axis), Code::invalid_config,
+            "another axis of a function of several is ragged over {}; expected it before {}",
+            this->axis(axis).name, this->axis(axis).name);
+  }
+  return x;
 }
 
+NodeId Builder::sum(std::span<const AxisId> axes, NodeId x) { return fold(ReduceFn::Sum, axes, x); }
+
 NodeId Builder::mean(std::span<const AxisId> axes, NodeId x) {
-  check_some("mean", axes);
   const NodeId total = sum(axes, as_float(*this, x));
   NodeId count = cast(Dtype::F32, size(axes[0]));
   for (const AxisId axis : axes.subspan(1)) {
@@ -58,7 +52,6 @@ NodeId Builder::mean(std::span<const AxisId> axes, NodeId x) {
 }
 
 NodeId Builder::softmax(std::span<const AxisId> axes, NodeId x) {
-  check_some("softmax", axes);
   x = as_float(*this, x);
   const NodeId e = map(Fn::Exp, {map(Fn::Sub, {x, finite_max(*this, axes, x)})});
   const NodeId l = sum(axes, e);
@@ -67,7 +60,6 @@ NodeId Builder::softmax(std::span<const AxisId> axes, NodeId x) {
 }
 
 NodeId Builder::logsumexp(std::span<const AxisId> axes, NodeId x) {
-  check_some("logsumexp", axes);
   x = as_float(*this, x);
   const NodeId m = finite_max(*this, axes, x);
   const NodeId l = sum(axes, map(Fn::Exp, {map(Fn::Sub, {x, m})}));

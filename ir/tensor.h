@@ -41,7 +41,7 @@ using Recipe = std::function<ir::NodeId(Context&)>;
 struct AxisRecipe;
 }  // namespace detail
 
-// Arithmetic over integers and the extents of axes: `past + size(now)`, for Axis{"j", ...}.
+// Arithmetic over integers and the extents of axes: Axis j{"j", Extent(past) + now}.
 class Extent {
  public:
   Extent(std::int64_t value);
@@ -163,6 +163,8 @@ struct Axes : std::vector<Axis> {
 Tensor sum(const Axes& axes, const Tensor& x);
 Tensor max(const Axes& axes, const Tensor& x);
 Tensor min(const Axes& axes, const Tensor& x);
+Tensor max(const Axis& axis, const Tensor& x);  // reduces; max(j + 0, s) has two arguments
+Tensor min(const Axis& axis, const Tensor& x);
 Tensor mean(const Axes& axes, const Tensor& x);
 Tensor softmax(const Axes& axes, const Tensor& x);
 Tensor logsumexp(const Axes& axes, const Tensor& x);
