@@ -1,0 +1,173 @@
+#include "passes/simplify.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ir/interpret.h"
+#include "ir/rewrite.h"
+#include "passes/extents.h"
+
+namespace fovea::passes {
+namespace {
+
+using ir::AxisId;
+using ir::Dtype;
+using ir::Graph;
+using ir::kNone;
+using ir::Node;
+using ir::NodeId;
+
+bool is_computed(Dtype dtype) {
+  return dtype == Dtype::F32 || dtype == Dtype::I32 || dtype == Dtype::Bool;
+}
+
+// What the interpreter makes of an element function of constants. NaN has no text and stays an
+// expression.
+std::optional<NodeId> fold(ir::Builder& into, NodeId id) {
+  const Node node = into[id];
+  if (!std::holds_alternative<ir::Map>(node.op) || !is_computed(node.type.dtype)) return {};
+  ir::Builder alone;
+  std::vector<NodeId> inputs;
+  for (const NodeId input : node.inputs) {
+    const auto* constant = std::get_if<ir::Constant>(&into[input].op);
+    if (constant == nullptr) return {};
+    inputs.push_back(alone.constant(constant->value, into[input].type.dtype));
+  }
+  const NodeId result = alone.node(node.op, inputs, node.type.dtype);
+  const Graph graph = alone.finish({{"x", result, {}}});
+  const double value = ir::interpret(graph, {}).at("x").data.at(0);
+  if (std::isnan(value)) return {};
+  return into.constant(value, node.type.dtype);
+}
+
+bool contains(const std::vector<AxisId>& all, AxisId axis) {
+  return std::ranges::find(all, axis) != all.end();
+}
+
+// The axes of each node that must not get lost, because what is stored or ends a ragged axis has
+// them from there. Rules may drop others: where(true, a, b) has the axes of a alone.
+class KeptAxes {
+ public:
+  explicit KeptAxes(const Graph& graph) : graph_(graph), kept_(graph.nodes.size()) {
+    for (const ir::Output& output : graph.outputs) keep_all(output.node);
+    for (const ir::Axis& axis : graph.axes) keep_all(axis.degree);
+    for (const ir::Kernel& kernel : graph.kernels) {
+      for (const NodeId result : kernel.results) keep_all(result);
+      keep_all(kernel.visible);
+      keep_all(kernel.solid);
+    }
+    for (auto id = static_cast<NodeId>(graph.nodes.size()); id-- > 0;) spread(id);
+  }
+
+  bool lost(NodeId id, const ir::Type& type) const {
+    return std::ranges::any_of(of(id), [&](AxisId axis) { return !type.has(axis); });
+  }
+
+ private:
+  const std::vector<AxisId>& of(NodeId id) const { return kept_[static_cast<std::size_t>(id)]; }
+
+  void keep(NodeId id, AxisId axis) {
+    auto& kept = kept_[static_cast<std::size_t>(id)];
+    if (graph_.node(id).type.has(axis) && !contains(kept, axis)) kept.push_back(axis);
+  }
+  void keep_all(NodeId id) {
+    if (id == kNone) return;
+    for (const AxisId axis : graph_.node(id).type.axes) keep(id, axis);
+  }
+
+  void spread(NodeId id) {
+    if (of(id).empty()) return;
+    const Node& node = graph_.node(id);
+    for (const NodeId input : node.inputs) {
+      for (const AxisId axis : of(id)) keep(input, axis);
+    }
+    // A read of a value that has lost the axis would lose the axes of the coordinate too.
+    if (const auto* read = std::get_if<ir::Read>(&node.op)) {
+      for (const auto& at : read->at) keep(node.inputs[0], at.axis);
+    }
+  }
+
+  const Graph& graph_;
+  std::vector<std::vector<AxisId>> kept_;
+};
+
+Graph apply(const Graph& graph, std::span<const std::span<const Rule>> rules, bool folds) {
+  const KeptAxes kept(graph);
+  return ir::rewrite(graph,
+                     [&](ir::Builder& into, NodeId id, const Node& old,
+                         const std::vector<NodeId>& inputs) -> std::optional<NodeId> {
+                       if (std::holds_alternative<ir::Input>(old.op)) return {};
+                       Terms terms(into, graph, rules, folds);
+                       const NodeId plain = into.node(old.op, inputs, old.type.dtype);
+                       const NodeId simple = terms.simplified(plain);
+                       return kept.lost(id, into[simple].type) ? plain : simple;
+                     });
+}
+
+}  // namespace
+
+bool Terms::is(NodeId id, ir::Fn fn) const {
+  const auto* map = std::get_if<ir::Map>(&into_[id].op);
+  return map != nullptr && map->fn == fn;
+}
+
+bool Terms::is(NodeId id, ir::ReduceFn fn) const {
+  const auto* reduce = std::get_if<ir::Reduce>(&into_[id].op);
+  return reduce != nullptr && reduce->fn == fn;
+}
+
+std::optional<double> Terms::number(NodeId id) const {
+  const auto* constant = std::get_if<ir::Constant>(&into_[id].op);
+  if (constant == nullptr) return std::nullopt;
+  return constant->value;
+}
+
+bool Terms::is_number(NodeId id, double value) const { return number(id) == value; }
+
+NodeId Terms::input(NodeId id, int n) const {
+  return into_[id].inputs[static_cast<std::size_t>(n)];
+}
+
+bool Terms::is_exact(NodeId id) const { return !ir::is_float(dtype(id)); }
+
+std::optional<std::int64_t> Terms::extent(AxisId axis) const { return fixed_extent(graph_, axis); }
+
+NodeId Terms::constant(double value, Dtype dtype) { return into_.constant(value, dtype); }
+
+NodeId Terms::map(ir::Fn fn, std::vector<NodeId> inputs) {
+  return simplified(into_.map(fn, std::move(inputs)));
+}
+
+NodeId Terms::cast(Dtype to, NodeId x) {
+  return dtype(x) == to ? x : simplified(into_.cast(to, x));
+}
+
+NodeId Terms::size(AxisId axis) { return simplified(into_.size(axis)); }
+
+NodeId Terms::read(NodeId x, std::vector<ir::Builder::At> at) {
+  return simplified(into_.read(x, std::move(at)));
+}
+
+NodeId Terms::simplified(NodeId id) {
+  if (folds_) {
+    if (const auto folded = fold(into_, id)) return *folded;
+  }
+  for (const std::span<const Rule> part : rules_) {
+    for (const Rule& rule : part) {
+      if (const auto found = rule.apply(*this, id)) return cast(dtype(id), *found);
+    }
+  }
+  return id;
+}
+
+Graph simplify(const Graph& graph, const ir::Target&) {
+  const std::span<const Rule> rules[] = {arithmetic_rules(), logic_rules(), structure_rules()};
+  return apply(graph, rules, true);
+}
+
+Graph simplify_with(const Graph& graph, const Rule& rule) {
+  const std::span<const Rule> rules[] = {{&rule, 1}};
+  return apply(graph, rules, false);
+}
+
+}  // namespace fovea::passes
