@@ -1,0 +1,168 @@
+#include "tools/io/element.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <source_location>
+
+#include "ir/error.h"
+
+namespace fovea::tools {
+namespace {
+
+template <class T>
+T load_as(const std::byte* memory, std::int64_t n) {
+  T value;
+  std::memcpy(&value, memory + n * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
+  return value;
+}
+
+template <class T>
+void store_as(std::byte* memory, std::int64_t n, T value) {
+  std::memcpy(memory + n * static_cast<std::int64_t>(sizeof(T)), &value, sizeof(T));
+}
+
+double from_bf16(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+double from_f16(std::uint16_t bits) {
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  double size = std::ldexp(fraction + 1024, exponent - 25);
+  if (exponent == 0) size = std::ldexp(fraction, -24);
+  if (exponent == 31) size = fraction == 0 ? INFINITY : NAN;
+  return (bits & 0x8000) != 0 ? -size : size;
+}
+
+// Of a value that f16 holds.
+std::uint16_t to_f16(double value) {
+  const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  const double size = std::abs(value);
+  if (std::isnan(value)) return 0x7e00;
+  if (std::isinf(value)) return sign | 0x7c00;
+  if (size < std::ldexp(1.0, -14)) return sign | static_cast<std::uint16_t>(std::ldexp(size, 24));
+  const int exponent = std::ilogb(size);
+  const auto fraction = static_cast<std::uint16_t>(std::ldexp(size, 10 - exponent) - 1024);
+  return sign | static_cast<std::uint16_t>((exponent + 15) << 10) | fraction;
+}
+
+double load_i4(const std::byte* memory, std::int64_t n) {
+  const int nibble = std::to_integer<int>(memory[n / 2]) >> (n % 2 * 4) & 15;
+  return nibble >= 8 ? nibble - 16 : nibble;
+}
+
+void store_i4(std::byte* memory, std::int64_t n, int value) {
+  const auto shift = static_cast<int>(n % 2 * 4);
+  std::byte& byte = memory[n / 2];
+  byte = (byte & ~(std::byte{15} << shift)) | (static_cast<std::byte>(value & 15) << shift);
+}
+
+std::uint64_t magnitude(std::int64_t value) {
+  const auto bits = static_cast<std::uint64_t>(value);
+  return value < 0 ? 0 - bits : bits;
+}
+std::uint64_t magnitude(std::uint64_t value) { return value; }
+
+}  // namespace
+
+std::string describe(const Exact& value) {
+  return std::visit([](auto number) { return fmt::format("{}", number); }, value);
+}
+
+Exact load(Stored type, const std::byte* memory, std::int64_t n) {
+  switch (type) {
+    case Stored::F64:
+      return load_as<double>(memory, n);
+    case Stored::F32:
+      return double{load_as<float>(memory, n)};
+    case Stored::BF16:
+      return from_bf16(load_as<std::uint16_t>(memory, n));
+    case Stored::F16:
+      return from_f16(load_as<std::uint16_t>(memory, n));
+    case Stored::I64:
+      return load_as<std::int64_t>(memory, n);
+    case Stored::I32:
+      return std::int64_t{load_as<std::int32_t>(memory, n)};
+    case Stored::I16:
+      return std::int64_t{load_as<std::int16_t>(memory, n)};
+    case Stored::I8:
+      return std::int64_t{load_as<std::int8_t>(memory, n)};
+    case Stored::U64:
+      return load_as<std::uint64_t>(memory, n);
+    case Stored::U32:
+      return std::int64_t{load_as<std::uint32_t>(memory, n)};
+    case Stored::U16:
+      return std::int64_t{load_as<std::uint16_t>(memory, n)};
+    case Stored::U8:
+    case Stored::Bool:
+      return std::int64_t{load_as<std::uint8_t>(memory, n)};
+  }
+  invariant_failed("a type without elements", std::source_location::current());
+}
+
+double load(Dtype dtype, const std::byte* memory, std::int64_t n) {
+  switch (dtype) {
+    case Dtype::F32:
+      return load_as<float>(memory, n);
+    case Dtype::BF16:
+      return from_bf16(load_as<std::uint16_t>(memory, n));
+    case Dtype::F16:
+      return from_f16(load_as<std::uint16_t>(memory, n));
+    case Dtype::I32:
+      return load_as<std::int32_t>(memory, n);
+    case Dtype::U8:
+      return load_as<std::uint8_t>(memory, n);
+    case Dtype::I8:
+      return load_as<std::int8_t>(memory, n);
+    case Dtype::I4:
+      return load_i4(memory, n);
+    case Dtype::Bool:
+      return load_as<std::uint8_t>(memory, n) != 0 ? 1 : 0;
+  }
+  invariant_failed("a type without elements", std::source_location::current());
+}
+
+void store(Dtype dtype, std::byte* memory, std::int64_t n, double value) {
+  switch (dtype) {
+    case Dtype::F32:
+      return store_as(memory, n, static_cast<float>(value));
+    case Dtype::BF16: {
+      const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
+      // A NaN whose payload lies in the lower half must stay one.
+      return store_as(memory, n,
+                      static_cast<std::uint16_t>(std::isnan(value) ? 0x7fc0 : bits >> 16));
+    }
+    case Dtype::F16:
+      return store_as(memory, n, to_f16(value));
+    case Dtype::I32:
+      return store_as(memory, n, static_cast<std::int32_t>(value));
+    case Dtype::U8:
+      return store_as(memory, n, static_cast<std::uint8_t>(value));
+    case Dtype::I8:
+      return store_as(memory, n, static_cast<std::int8_t>(value));
+    case Dtype::I4:
+      return store_i4(memory, n, static_cast<int>(value));
+    case Dtype::Bool:
+      return store_as(memory, n, static_cast<std::uint8_t>(value != 0));
+  }
+  invariant_failed("a type without elements", std::source_location::current());
+}
+
+bool store_exactly(Dtype dtype, std::byte* memory, std::int64_t n, const Exact& value) {
+  const double number = std::visit([](auto v) { return static_cast<double>(v); }, value);
+  const bool holds = std::visit(
+      [&](auto v) {
+        // Beyond 2^53 a 64-bit integer may be rounded on its way to double.
+        if constexpr (!std::is_same_v<decltype(v), double>)
+          if (std::bit_width(magnitude(v)) > 53) return false;
+        if (std::isnan(number)) return ir::is_float(dtype);
+        if (dtype == Dtype::F32) return static_cast<double>(static_cast<float>(number)) == number;
+        if (dtype == Dtype::Bool) return number == 0 || number == 1;
+        return ir::round_to(dtype, number) == number;
+      },
+      value);
+  if (holds) store(dtype, memory, n, number);
+  return holds;
+}
+
+}  // namespace fovea::tools

@@ -1,0 +1,19 @@
+// tools/io/npy.h — NumPy's array files (numpy.org/neps/nep-0001-npy-format.html), versions 1 to 3.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "tools/io/tensor.h"
+
+namespace fovea::tools {
+
+// Little-endian numbers and bool, in C or Fortran order (which is transposed on the way in).
+// Errors name `what`: Code::invalid_input for bytes that are no such file, Code::unsupported for
+// types that no graph could take.
+StoredTensor read_npy(std::span<const std::byte> file, std::string_view what);
+
+// Version 1.0, C order.
+Bytes write_npy(const StoredTensor& tensor);
+
+}  // namespace fovea::tools
