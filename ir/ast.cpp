@@ -15,10 +15,9 @@ struct Operator {
   int level;  // higher binds tighter
 };
 constexpr Operator kOperators[] = {
-    {"||", Fn::Or, 0},  {"&&", Fn::And, 1}, {"==", Fn::Eq, 2}, {"!=", Fn::Ne, 2},
-    {"<", Fn::Lt, 2},   {"<=", Fn::Le, 2},  {">", Fn::Gt, 2},  {">=", Fn::Ge, 2},
-    {"+", Fn::Add, 3},  {"-", Fn::Sub, 3},  {"*", Fn::Mul, 4}, {"/", Fn::Div, 4},
-    {"%", Fn::Mod, 4},
+    {"||", Fn::Or, 0}, {"&&", Fn::And, 1}, {"==", Fn::Eq, 2}, {"!=", Fn::Ne, 2}, {"<", Fn::Lt, 2},
+    {"<=", Fn::Le, 2}, {">", Fn::Gt, 2},   {">=", Fn::Ge, 2}, {"+", Fn::Add, 3}, {"-", Fn::Sub, 3},
+    {"*", Fn::Mul, 4}, {"/", Fn::Div, 4},  {"%", Fn::Mod, 4},
 };
 
 std::string dtype_names() {

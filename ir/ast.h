@@ -1,7 +1,7 @@
 // ir/ast.h — a text as it was written: statements and expressions, names not yet looked up.
 //
-// Expressions lie in one list, operands before what uses them, so that a pass over a range of it is a
-// walk without recursion. All views point into the text.
+// Expressions lie in one list, operands before what uses them, so that a pass over a range of it is
+// a walk without recursion. All views point into the text.
 #pragma once
 
 #include <optional>

@@ -211,10 +211,14 @@ void fail_at(std::string_view text, Position at, std::string_view found,
 
 std::string describe(const Token& token) {
   switch (token.kind) {
-    case Token::Kind::EndOfLine: return "the end of the line";
-    case Token::Kind::EndOfText: return "the end of the text";
-    case Token::Kind::String: return "a string";
-    default: return fmt::format("'{}'", token.text);
+    case Token::Kind::EndOfLine:
+      return "the end of the line";
+    case Token::Kind::EndOfText:
+      return "the end of the text";
+    case Token::Kind::String:
+      return "a string";
+    default:
+      return fmt::format("'{}'", token.text);
   }
 }
 

@@ -1,5 +1,5 @@
-// Statements become nodes in dependency order, which differs from the order of the text only in that
-// the degree of a ragged axis may be defined after the axis is declared and used.
+// Statements become nodes in dependency order, which differs from the order of the text only in
+// that the degree of a ragged axis may be defined after the axis is declared and used.
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -316,9 +316,8 @@ class Elaborator {
   void build(const InputDeclaration& input) {
     const std::vector<AxisId> layout = axes(input.axes);
     check_unragged(input.name, "input", layout);
-    finish_value(input.name, at(input.name.at, [&] {
-                   return b_.input(input.name.text, input.dtype, layout);
-                 }));
+    finish_value(input.name,
+                 at(input.name.at, [&] { return b_.input(input.name.text, input.dtype, layout); }));
   }
 
   std::string axis_names(const std::vector<AxisId>& ids) const {
@@ -337,12 +336,12 @@ class Elaborator {
       std::ranges::sort(given);
       std::ranges::sort(found);
       if (given != found)
-        throw Error(Code::dimension_mismatch,
-                    locate(text_, definition.name.at,
-                           fmt::format("found axes {} of '{}', expected each axis of its value "
-                                       "once, {}",
-                                       axis_names(layout), definition.name.text,
-                                       axis_names(found))));
+        throw Error(
+            Code::dimension_mismatch,
+            locate(text_, definition.name.at,
+                   fmt::format("found axes {} of '{}', expected each axis of its value "
+                               "once, {}",
+                               axis_names(layout), definition.name.text, axis_names(found))));
     }
     if (definition.is_output) {
       check_unragged(definition.name, "output", b_[node].type.axes);
@@ -380,9 +379,8 @@ class Elaborator {
     NodeId& result = values_[static_cast<std::size_t>(id)];
     std::visit(Overloaded{[](const Reference&) {}, [](const AxisList&) {},
                           [&](const Literal& literal) {
-                            result = at(expr.at, [&] {
-                              return b_.constant(literal.value, literal.dtype);
-                            });
+                            result = at(expr.at,
+                                        [&] { return b_.constant(literal.value, literal.dtype); });
                           },
                           [&](const Operation& operation) {
                             result = map(expr.at, operation.fn, operation.operands);
@@ -472,11 +470,16 @@ class Elaborator {
     if (fn == AxisFn::Any || fn == AxisFn::All) expect_bool(call, x);
     return at(position, [&] {
       switch (fn) {
-        case AxisFn::Sum: return b_.sum(along, x);
-        case AxisFn::Mean: return b_.mean(along, x);
-        case AxisFn::Softmax: return b_.softmax(along, x);
-        case AxisFn::LogSumExp: return b_.logsumexp(along, x);
-        default: break;
+        case AxisFn::Sum:
+          return b_.sum(along, x);
+        case AxisFn::Mean:
+          return b_.mean(along, x);
+        case AxisFn::Softmax:
+          return b_.softmax(along, x);
+        case AxisFn::LogSumExp:
+          return b_.logsumexp(along, x);
+        default:
+          break;
       }
       const bool least = fn == AxisFn::Min || fn == AxisFn::All;
       NodeId result = x;

@@ -1,5 +1,5 @@
-// Every node's expression is made from those of its inputs in the order of the list, so nothing here
-// recurses, however deep the graph.
+// Every node's expression is made from those of its inputs in the order of the list, so nothing
+// here recurses, however deep the graph.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -23,20 +23,26 @@ constexpr std::size_t kLineLength = 100;
 
 int binary_level(Fn fn) {
   switch (fn) {
-    case Fn::Or: return 0;
-    case Fn::And: return 1;
+    case Fn::Or:
+      return 0;
+    case Fn::And:
+      return 1;
     case Fn::Eq:
     case Fn::Ne:
     case Fn::Lt:
     case Fn::Le:
     case Fn::Gt:
-    case Fn::Ge: return 2;
+    case Fn::Ge:
+      return 2;
     case Fn::Add:
-    case Fn::Sub: return 3;
+    case Fn::Sub:
+      return 3;
     case Fn::Mul:
     case Fn::Div:
-    case Fn::Mod: return 4;
-    default: return kPostfix;
+    case Fn::Mod:
+      return 4;
+    default:
+      return kPostfix;
   }
 }
 
@@ -123,8 +129,8 @@ class Printer {
     }
     for (const Axis& axis : graph_.axes) {
       taken_.insert(axis.name);
-      use(axis.degree, !exists(axis.degree) ||
-                           !std::holds_alternative<Index>(graph_.node(axis.degree).op));
+      use(axis.degree,
+          !exists(axis.degree) || !std::holds_alternative<Index>(graph_.node(axis.degree).op));
     }
     for (const Kernel& kernel : graph_.kernels) {
       for (NodeId result : kernel.results) use(result, true);
@@ -202,7 +208,8 @@ class Printer {
     return known ? graph_.axis(id).name : "?";
   }
 
-  // An input of `user` as it appears there. Tolerates graphs that are wrong, for messages about them.
+  // An input of `user` as it appears there. Tolerates graphs that are wrong, for messages about
+  // them.
   Text operand(NodeId user, std::size_t which) const {
     const Node& node = graph_.node(user);
     if (which >= node.inputs.size()) return {"?"};
@@ -253,8 +260,11 @@ class Printer {
     const int level = binary_level(op.fn);
     if (level == kPostfix) return call(name(op.fn), {}, id);
     const Text left = operand(id, 0), right = operand(id, 1);
-    return {fmt::format("{} {} {}", left.at_level(level), name(op.fn), right.at_level(level + 1)),
-            level, std::max(left.height, right.height) + 1};
+    // Mathematics would read a < b == c as two comparisons.
+    const int left_least = level == binary_level(Fn::Lt) ? level + 1 : level;
+    return {
+        fmt::format("{} {} {}", left.at_level(left_least), name(op.fn), right.at_level(level + 1)),
+        level, std::max(left.height, right.height) + 1};
   }
 
   bool is_number(NodeId user, std::size_t which) const {
@@ -360,9 +370,9 @@ class Printer {
   std::string print(const Kernel& kernel) const {
     std::vector<std::string> results;
     for (NodeId result : kernel.results) results.push_back(reference(result));
-    std::string line = fmt::format(
-        "kernel {}({})", is_identifier(kernel.name) ? kernel.name : quote(kernel.name),
-        fmt::join(results, ", "));
+    std::string line =
+        fmt::format("kernel {}({})", is_identifier(kernel.name) ? kernel.name : quote(kernel.name),
+                    fmt::join(results, ", "));
     if (kernel.row != kNone || kernel.column != kNone)
       line += " over " + (kernel.row == kNone ? "_" : axis_name(kernel.row));
     if (kernel.column != kNone) line += ", " + axis_name(kernel.column);
@@ -387,6 +397,9 @@ class Printer {
 
 std::string print(const Graph& graph) { return Printer(graph).run(); }
 
-std::string print(const Graph& graph, NodeId node) { return Printer(graph).definition(node); }
+std::string print(const Graph& graph, NodeId node) {
+  const bool exists = node >= 0 && static_cast<std::size_t>(node) < graph.nodes.size();
+  return exists ? Printer(graph).definition(node) : fmt::format("?{}", node);
+}
 
 }  // namespace fovea::ir
