@@ -1,0 +1,210 @@
+#include <HalideRuntime.h>
+
+#include <algorithm>
+
+#include "runtime/workspace.h"
+
+namespace fovea::runtime {
+
+namespace {
+
+halide_type_t halide_type(Type type) {
+  switch (type) {
+    case Type::f32:
+      return {halide_type_float, 32};
+    case Type::f64:
+      return {halide_type_float, 64};
+    case Type::bf16:
+      return {halide_type_bfloat, 16};
+    case Type::f16:
+      return {halide_type_float, 16};
+    case Type::i32:
+      return {halide_type_int, 32};
+    case Type::i8:
+      return {halide_type_int, 8};
+    case Type::boolean:
+      return {halide_type_uint, 1};
+    case Type::u8:
+    case Type::i4:
+      return {halide_type_uint, 8};
+  }
+  return {halide_type_uint, 8};
+}
+
+}  // namespace
+
+Lane::Lane(const Program& program, const Workspace& workspace, int index)
+    : program_(program),
+      workspace_(workspace),
+      index_(index),
+      blocks_(static_cast<int>(program.buffers.size())) {
+  std::vector<Description> wanted;
+  for (const Buffer& buffer : program.buffers) wanted.push_back({buffer.type, buffer.shape.size()});
+  wanted.push_back({Type::i32, 1});  // blocks, any, all
+  wanted.push_back({Type::boolean, 1});
+  wanted.push_back({Type::boolean, 1});
+  std::vector<int> first_crops;
+  std::size_t most_batch = 0;
+  for (const Step& step : program.steps) {
+    first_crops.push_back(static_cast<int>(wanted.size()));
+    for (const int result : workspace.layout().results[first_crops.size() - 1]) {
+      wanted.push_back(wanted[static_cast<std::size_t>(result)]);
+    }
+    most_batch = std::max(most_batch, step.tiled.batch.size());
+  }
+  coordinates.resize(most_batch);
+  batch.resize(most_batch);
+  make_descriptors(wanted);
+  for (std::size_t n = 0; n < program.steps.size(); ++n) {
+    Calls calls;
+    calls.first_crop = first_crops[n];
+    point_all(program.steps[n], calls);
+    calls_.push_back(std::move(calls));
+  }
+}
+
+Lane::~Lane() = default;
+
+void Lane::make_descriptors(std::span<const Description> wanted) {
+  std::size_t rank = 0;
+  for (const Description& description : wanted) rank += description.rank;
+  dims_.resize(rank);
+  descriptors_.resize(wanted.size());
+  halide_dimension_t* dim = dims_.data();
+  for (std::size_t n = 0; n < wanted.size(); ++n) {
+    descriptors_[n] = {};
+    descriptors_[n].type = halide_type(wanted[n].type);
+    descriptors_[n].dimensions = static_cast<std::int32_t>(wanted[n].rank);
+    descriptors_[n].dim = dim;
+    for (std::size_t d = 0; d < wanted[n].rank; ++d) dim[d].stride = 1;
+    dim += wanted[n].rank;
+  }
+}
+
+void Lane::point_all(const Step& step, Calls& calls) {
+  if (step.kind == Step::Kind::plain) {
+    point(step.plain.call, step.plain.results, calls.first_crop, calls.step);
+  } else if (step.kind == Step::Kind::tiled) {
+    point(step.tiled.prepare, {}, 0, calls.prepare);
+    point(step.tiled.step, {}, 0, calls.step);
+    point(step.tiled.finish, {}, 0, calls.finish);
+    point(step.tiled.mask.evaluate, {}, 0, calls.evaluate);
+  }
+}
+
+halide_buffer_t& Lane::descriptor(int index) {
+  return descriptors_[static_cast<std::size_t>(index)];
+}
+
+void Lane::point(const Call& call, const std::vector<int>& cropped, int first_crop,
+                 std::vector<void*>& into) {
+  using Kind = Argument::Kind;
+  const auto argument_of = [&](const Argument& argument) -> const void* {
+    switch (argument.kind) {
+      case Kind::buffer: {
+        const auto result = std::ranges::find(cropped, argument.index);
+        if (result == cropped.end()) return &descriptor(argument.index);
+        return &descriptor(first_crop + static_cast<int>(result - cropped.begin()));
+      }
+      case Kind::size:
+        return &workspace_.number(argument.index);
+      case Kind::batch:
+        return &batch[static_cast<std::size_t>(argument.index)];
+      case Kind::row:
+        return &row;
+      case Kind::blocks:
+        return &descriptor(blocks_);
+      case Kind::here:
+        return &here;
+      case Kind::clear:
+        return &clear;
+      case Kind::any:
+        return &descriptor(blocks_ + 1);
+      case Kind::all:
+        return &descriptor(blocks_ + 2);
+    }
+    return nullptr;
+  };
+  into.clear();
+  // Functions take void**, and write through none of the numbers.
+  for (const Argument& argument : call.arguments)
+    into.push_back(const_cast<void*>(argument_of(argument)));
+}
+
+void* Lane::data(int buffer) const { return descriptors_[static_cast<std::size_t>(buffer)].host; }
+
+void Lane::describe(int buffer) {
+  const Extents& extents = workspace_.buffer(buffer);
+  halide_buffer_t& into = descriptor(buffer);
+  into.host = static_cast<std::uint8_t*>(extents.data) +
+              static_cast<std::size_t>(index_) * extents.lane_step;
+  const bool packed = program_.buffers[static_cast<std::size_t>(buffer)].type == Type::i4;
+  std::int32_t stride = 1;
+  for (std::int32_t d = 0; d < into.dimensions; ++d) {
+    std::int64_t extent = extents.shape[static_cast<std::size_t>(into.dimensions - 1 - d)];
+    if (packed && d == 0) extent = (extent + 1) / 2;
+    into.dim[d] = {0, static_cast<std::int32_t>(extent), stride};
+    // Of empty arrays strides mean nothing, and the product of the other extents may overflow.
+    if (extents.elements > 0) stride *= static_cast<std::int32_t>(extent);
+  }
+}
+
+void Lane::refresh() {
+  if (shapes_version_ != workspace_.shapes_version()) {
+    for (int buffer = 0; buffer < blocks_; ++buffer) {
+      if (workspace_.buffer(buffer).data) describe(buffer);
+    }
+    shapes_version_ = workspace_.shapes_version();
+    data_version_ = workspace_.data_version();
+  }
+  if (data_version_ == workspace_.data_version()) return;
+  for (const Bound& bound : workspace_.bound()) {
+    descriptor(bound.buffer).host =
+        static_cast<std::uint8_t*>(workspace_.buffer(bound.buffer).data);
+  }
+  data_version_ = workspace_.data_version();
+}
+
+halide_buffer_t& Lane::crop(const Calls& calls, int result) {
+  return descriptor(calls.first_crop + result);
+}
+
+void Lane::reset_crop(const Calls& calls, int result, int buffer) {
+  const halide_buffer_t& whole = descriptor(buffer);
+  halide_buffer_t& into = crop(calls, result);
+  into.host = whole.host;
+  for (std::int32_t d = 0; d < whole.dimensions; ++d) into.dim[d] = whole.dim[d];
+}
+
+void Lane::narrow(const Calls& calls, int result, int dimension, std::int64_t first,
+                  std::int64_t count) {
+  halide_buffer_t& into = crop(calls, result);
+  halide_dimension_t& dim = into.dim[into.dimensions - 1 - dimension];
+  dim.min += static_cast<std::int32_t>(first);
+  dim.extent = static_cast<std::int32_t>(count);
+  into.host += first * dim.stride * into.type.bytes();
+}
+
+void Lane::set_blocks(const std::int32_t* blocks, std::int32_t count) {
+  halide_buffer_t& into = descriptor(blocks_);
+  into.host = reinterpret_cast<std::uint8_t*>(const_cast<std::int32_t*>(blocks));
+  into.dim[0].extent = count;
+}
+
+void Lane::set_decisions(std::uint8_t* any, std::uint8_t* all, std::int32_t blocks) {
+  for (int n = 1; n <= 2; ++n) {
+    descriptor(blocks_ + n).host = n == 1 ? any : all;
+    descriptor(blocks_ + n).dim[0].extent = blocks;
+  }
+}
+
+Status Lane::call_exact(const Call& call, int step) {
+  const auto index = static_cast<std::size_t>(step);
+  point(call, workspace_.layout().results[index], calls_[index].first_crop, exact_);
+  const int code = call.function(exact_.data());
+  if (code == 0) return {};
+  return failure(Code::internal, "the exact form of step '", program_.steps[index].name,
+                 "' returned ", code);
+}
+
+}  // namespace fovea::runtime

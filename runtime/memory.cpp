@@ -1,0 +1,159 @@
+#include "runtime/memory.h"
+
+#include <HalideRuntime.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace fovea::runtime {
+
+std::size_t padded(std::size_t bytes) {
+  return (bytes + kPadding + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+bool Arena::reserve(std::size_t bytes) {
+  if (bytes <= capacity_) return true;
+  release();
+  data_ =
+      static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kAlignment}, std::nothrow));
+  capacity_ = data_ ? bytes : 0;
+  return data_ != nullptr;
+}
+
+void Arena::release() {
+  ::operator delete (data_, std::align_val_t{kAlignment});
+  data_ = nullptr;
+  capacity_ = 0;
+}
+
+namespace {
+
+template <std::size_t Bytes>
+void copy_row(std::int64_t count, const std::byte* from, std::int64_t from_stride, std::byte* to,
+              std::int64_t to_stride) {
+  for (std::int64_t n = 0; n < count; ++n) {
+    std::memcpy(to + n * to_stride, from + n * from_stride, Bytes);
+  }
+}
+
+void copy_line(std::int64_t count, std::size_t bytes, const std::byte* from,
+               std::int64_t from_stride, std::byte* to, std::int64_t to_stride) {
+  const auto size = static_cast<std::int64_t>(bytes);
+  from_stride *= size;
+  to_stride *= size;
+  if (from_stride == size && to_stride == size) {
+    std::memcpy(to, from, static_cast<std::size_t>(count) * bytes);
+  } else if (bytes == 1) {
+    copy_row<1>(count, from, from_stride, to, to_stride);
+  } else if (bytes == 2) {
+    copy_row<2>(count, from, from_stride, to, to_stride);
+  } else if (bytes == 4) {
+    copy_row<4>(count, from, from_stride, to, to_stride);
+  } else {
+    copy_row<8>(count, from, from_stride, to, to_stride);
+  }
+}
+
+}  // namespace
+
+void copy_strided(std::span<const std::int64_t> shape, std::size_t bytes, const void* from,
+                  std::span<const std::int64_t> from_strides, void* to,
+                  std::span<const std::int64_t> to_strides) {
+  const auto* source = static_cast<const std::byte*>(from);
+  auto* target = static_cast<std::byte*>(to);
+  if (shape.size() <= 1) {
+    const std::int64_t count = shape.empty() ? 1 : shape[0];
+    return copy_line(count, bytes, source, shape.empty() ? 1 : from_strides[0], target,
+                     shape.empty() ? 1 : to_strides[0]);
+  }
+  for (std::int64_t n = 0; n < shape[0]; ++n) {
+    const auto size = static_cast<std::int64_t>(bytes);
+    copy_strided(shape.subspan(1), bytes, source + n * from_strides[0] * size,
+                 from_strides.subspan(1), target + n * to_strides[0] * size, to_strides.subspan(1));
+  }
+}
+
+namespace {
+
+// Calls f(pointer, elements) for every contiguous run of the buffer, until it returns false.
+template <class F>
+bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) {
+  std::int64_t run = 1;
+  int inner = 0;
+  while (inner < buffer.dimensions &&
+         (buffer.dim[inner].stride == run || buffer.dim[inner].extent == 1)) {
+    run *= buffer.dim[inner++].extent;
+  }
+  const auto visit = [&](const auto& self, int outer, std::uint8_t* at) -> bool {
+    if (outer < inner) return f(at, run);
+    const halide_dimension_t& dim = buffer.dim[outer];
+    for (std::int32_t n = 0; n < dim.extent; ++n) {
+      const std::int64_t offset =
+          static_cast<std::int64_t>(n) * dim.stride * static_cast<std::int64_t>(bytes);
+      if (!self(self, outer - 1, at + offset)) return false;
+    }
+    return true;
+  };
+  return visit(visit, buffer.dimensions - 1, buffer.host);
+}
+
+// An exponent of all ones carries into the sign bit when its lowest bit is added: no branches, and
+// the constant trip count of the inner loop lets every compiler use vectors.
+template <class Word, int MantissaBits>
+bool finite_run(const std::uint8_t* data, std::int64_t count) {
+  constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+  constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
+  constexpr int kBlock = 256 / sizeof(Word);
+  Word found = 0;
+  Word block[kBlock];
+  while (count >= kBlock) {
+    std::memcpy(block, data, sizeof block);
+    for (const Word word : block) {
+      found =
+          static_cast<Word>(found | static_cast<Word>((word & static_cast<Word>(~kSign)) + kStep));
+    }
+    data += sizeof block;
+    count -= kBlock;
+  }
+  for (std::int64_t n = 0; n < count; ++n) {
+    Word word;
+    std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof(Word)), sizeof word);
+    found =
+        static_cast<Word>(found | static_cast<Word>((word & static_cast<Word>(~kSign)) + kStep));
+  }
+  return (found & kSign) == 0;
+}
+
+template <class T>
+void fill_buffer(const halide_buffer_t& buffer, T value) {
+  for_each_run(buffer, sizeof(T), [&](std::uint8_t* at, std::int64_t count) {
+    std::fill_n(reinterpret_cast<T*>(at), count, value);
+    return true;
+  });
+}
+
+}  // namespace
+
+bool all_finite(const halide_buffer_t& buffer, Type type) {
+  switch (type) {
+    case Type::f32:
+      return for_each_run(buffer, 4, finite_run<std::uint32_t, 23>);
+    case Type::f64:
+      return for_each_run(buffer, 8, finite_run<std::uint64_t, 52>);
+    case Type::bf16:
+      return for_each_run(buffer, 2, finite_run<std::uint16_t, 7>);
+    case Type::f16:
+      return for_each_run(buffer, 2, finite_run<std::uint16_t, 10>);
+    default:
+      return true;
+  }
+}
+
+void fill(const halide_buffer_t& buffer, Type type, float value) {
+  if (type == Type::f32) return fill_buffer<float>(buffer, value);
+  if (type == Type::f64) return fill_buffer<double>(buffer, value);
+  fill_buffer<std::int32_t>(buffer, static_cast<std::int32_t>(value));
+}
+
+}  // namespace fovea::runtime

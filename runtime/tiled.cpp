@@ -1,0 +1,203 @@
+#include <HalideRuntime.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "runtime/steps.h"
+
+namespace fovea::runtime {
+
+namespace {
+
+// Pairs of the plane that are worth waking threads for.
+constexpr std::int64_t kWorthWaking = 1 << 14;
+
+// One run of a Tiled step, shared by its lanes.
+class TiledRun {
+ public:
+  TiledRun(Workspace& workspace, int index)
+      : workspace_(workspace),
+        program_(workspace.program()),
+        index_(index),
+        step_(program_.steps[static_cast<std::size_t>(index)]),
+        tiled_(step_.tiled),
+        rows_(workspace.symbol(tiled_.rows)),
+        row_tiles_((rows_ + tiled_.row_tile - 1) / tiled_.row_tile),
+        checked_(step_.exact.function || program_.exact) {
+    const std::int64_t columns = workspace.symbol(tiled_.columns);
+    const std::int64_t blocks = (columns + tiled_.column_block - 1) / tiled_.column_block;
+    if (tiled_.mask.visible.empty() && tiled_.mask.solid.empty()) {
+      all_ = &workspace.all_blocks(blocks);
+    } else {
+      lister_.emplace(program_, tiled_, workspace.symbols(), workspace.references());
+      blocks_ = blocks;
+    }
+    pairs_ = rows_ * columns;
+  }
+
+  Status run(ThreadPool& pool) {
+    if (!tiled_.accumulators.empty()) return run_accumulating(pool);
+    std::int64_t items = row_tiles_, pairs = pairs_;
+    for (const int symbol : tiled_.batch)
+      items *= workspace_.symbol(symbol), pairs *= workspace_.symbol(symbol);
+    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+      const std::int64_t row = item % row_tiles_ * tiled_.row_tile;
+      item /= row_tiles_;
+      for (std::size_t n = tiled_.batch.size(); n-- > 0;) item = set_coordinate(lane, n, item);
+      bool doubt = false;
+      if (Status status = tile(lane, row, doubt); !status.ok()) return status;
+      if (!checked_) return {};
+      crop_tile(lane, row);
+      return settle(lane, doubt);
+    };
+    return for_each_item(workspace_, pool, items, pairs >= kWorthWaking, body);
+  }
+
+ private:
+  // Takes one coordinate off a running number and returns the rest.
+  std::int64_t set_coordinate(Lane& lane, std::size_t n, std::int64_t number) const {
+    const std::int64_t extent = workspace_.symbol(tiled_.batch[n]);
+    lane.coordinates[n] = number % extent;
+    lane.batch[n] = static_cast<std::int32_t>(lane.coordinates[n]);
+    return number / extent;
+  }
+
+  Status call(const Call& call, const std::vector<void*>& arguments) const {
+    if (!call.function) return {};
+    const int code = call.function(const_cast<void**>(arguments.data()));
+    return code == 0 ? Status{}
+                     : failure(Code::internal, "step '", step_.name, "' returned ", code);
+  }
+
+  const BlockList& list_of(Lane& lane, const Lane::Calls& calls, std::int64_t row,
+                           Status& status) const {
+    if (all_) return *all_;
+    const auto evaluate = [&](std::uint8_t* any, std::uint8_t* all) {
+      lane.set_decisions(any, all, static_cast<std::int32_t>(blocks_));
+      status = call(tiled_.mask.evaluate, calls.evaluate);
+    };
+    const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
+    lister_->list(coordinates, row, Evaluate(evaluate), lane.list);
+    return lane.list;
+  }
+
+  // One tile from prepare to finish.
+  Status tile(Lane& lane, std::int64_t row, bool& doubt) const {
+    const Lane::Calls& calls = lane.calls(index_);
+    lane.row = static_cast<std::int32_t>(row);
+    auto* doubted =
+        tiled_.doubt >= 0 ? static_cast<std::int32_t*>(lane.data(tiled_.doubt)) : nullptr;
+    if (doubted) *doubted = 0;
+    Status status;
+    const BlockList& list = list_of(lane, calls, row, status);
+    if (status.ok()) status = call(tiled_.prepare, calls.prepare);
+    const auto count = static_cast<int>(list.blocks.size());
+    for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
+      lane.here = std::min(tiled_.chunk, count - first);
+      lane.clear = std::clamp(list.clear - first, 0, lane.here);
+      lane.set_blocks(list.blocks.data() + first, lane.here);
+      status = call(tiled_.step, calls.step);
+    }
+    if (status.ok()) status = call(tiled_.finish, calls.finish);
+    if (doubted) doubt |= *doubted != 0;
+    return status;
+  }
+
+  void crop_tile(Lane& lane, std::int64_t row) const {
+    const Lane::Calls& calls = lane.calls(index_);
+    for (std::size_t r = 0; r < tiled_.results.size(); ++r) {
+      const Tiled::Result& result = tiled_.results[r];
+      lane.reset_crop(calls, static_cast<int>(r), result.buffer);
+      for (std::size_t d = 0; d < result.along.size(); ++d) {
+        const int along = result.along[d];
+        const bool rows = along == Tiled::kRows;
+        if (along == Tiled::kWhole) continue;
+        lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
+                    rows ? row : lane.coordinates[static_cast<std::size_t>(along)],
+                    rows ? std::min<std::int64_t>(tiled_.row_tile, rows_ - row) : 1);
+      }
+    }
+  }
+
+  // Computes the crops again, exactly, if they are not to be trusted.
+  Status settle(Lane& lane, bool doubt) const {
+    const Lane::Calls& calls = lane.calls(index_);
+    if (!doubt && !has_nonfinite(lane, calls, program_, step_)) return {};
+    const Call* exact = exact_form(program_, index_);
+    return exact ? lane.call_exact(*exact, index_) : Status{};
+  }
+
+  // All that the work of one accumulating item writes.
+  void crop_item(Lane& lane, const std::vector<bool>& independent) const {
+    const Lane::Calls& calls = lane.calls(index_);
+    const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
+    for (std::size_t r = 0; r < results.size(); ++r) {
+      lane.reset_crop(calls, static_cast<int>(r), results[r]);
+      if (r >= tiled_.results.size()) continue;
+      const std::vector<int>& along = tiled_.results[r].along;
+      for (std::size_t d = 0; d < along.size(); ++d) {
+        if (along[d] < 0 || !independent[static_cast<std::size_t>(along[d])]) continue;
+        lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
+                    lane.coordinates[static_cast<std::size_t>(along[d])], 1);
+      }
+    }
+  }
+
+  Status run_accumulating(ThreadPool& pool) {
+    const Layout& layout = workspace_.layout();
+    const std::vector<bool>& independent = layout.independent[static_cast<std::size_t>(index_)];
+    const std::vector<int>& results = layout.results[static_cast<std::size_t>(index_)];
+    std::int64_t items = 1, in_order = 1;
+    for (std::size_t n = 0; n < independent.size(); ++n) {
+      (independent[n] ? items : in_order) *= workspace_.symbol(tiled_.batch[n]);
+    }
+    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+      for (std::size_t n = independent.size(); n-- > 0;) {
+        if (independent[n]) item = set_coordinate(lane, n, item);
+      }
+      crop_item(lane, independent);
+      for (const Tiled::Accumulator& sum : tiled_.accumulators) {
+        const auto result =
+            static_cast<int>(std::ranges::find(results, sum.buffer) - results.begin());
+        fill(lane.crop(lane.calls(index_), result),
+             program_.buffers[static_cast<std::size_t>(sum.buffer)].type, sum.value);
+      }
+      bool doubt = false;
+      for (std::int64_t each = 0; each < in_order; ++each) {
+        std::int64_t number = each;
+        for (std::size_t n = independent.size(); n-- > 0;) {
+          if (!independent[n]) number = set_coordinate(lane, n, number);
+        }
+        for (std::int64_t row = 0; row < rows_; row += tiled_.row_tile) {
+          if (Status status = tile(lane, row, doubt); !status.ok()) return status;
+        }
+      }
+      return checked_ ? settle(lane, doubt) : Status{};
+    };
+    return for_each_item(workspace_, pool, items, pairs_ * items * in_order >= kWorthWaking, body);
+  }
+
+  Workspace& workspace_;
+  const Program& program_;
+  const int index_;
+  const Step& step_;
+  const Tiled& tiled_;
+  const std::int64_t rows_, row_tiles_;
+  const bool checked_;
+  std::int64_t pairs_ = 0, blocks_ = 0;
+  const BlockList* all_ = nullptr;
+  std::optional<BlockLister> lister_;
+};
+
+}  // namespace
+
+Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {
+  const std::vector<Tiled::Result>& results =
+      workspace.program().steps[static_cast<std::size_t>(step)].tiled.results;
+  const bool empty = std::ranges::all_of(results, [&](const Tiled::Result& result) {
+    return workspace.buffer(result.buffer).elements == 0;
+  });
+  return empty ? Status{} : TiledRun(workspace, step).run(pool);
+}
+
+}  // namespace fovea::runtime
