@@ -1,0 +1,309 @@
+#include "passes/block_mask.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "ir/build.h"
+#include "passes/masked_value.h"
+
+namespace fovea::passes {
+namespace {
+
+using ir::AxisId;
+using ir::Fn;
+using ir::NodeId;
+
+// Beyond so many masks, those that exclude only together are not looked for.
+constexpr std::size_t kManyMasks = 32;
+
+// `visible` is the conjunction of clauses, each the disjunction of "not set apart by this one".
+struct Found {
+  std::vector<std::vector<Exclusion>> clauses;
+  std::vector<Exclusion> masks;
+  std::string why;  // there are no clauses
+};
+
+void insert(std::vector<AxisId>& axes, std::span<const AxisId> more) {
+  for (const AxisId axis : more) {
+    if (std::ranges::find(axes, axis) == axes.end()) axes.push_back(axis);
+  }
+}
+
+bool meet(std::span<const AxisId> a, std::span<const AxisId> b) {
+  return std::ranges::any_of(a, [&](AxisId axis) { return std::ranges::find(b, axis) != b.end(); });
+}
+
+// Per node, the axes of which a user inside the kernel reads it at other coordinates.
+std::vector<std::vector<AxisId>> axes_read_elsewhere(const ir::Graph& graph,
+                                                     const std::vector<bool>& inside) {
+  std::vector<std::vector<AxisId>> elsewhere(graph.nodes.size());
+  for (std::size_t k = graph.nodes.size(); k-- > 0;) {
+    if (!inside[k]) continue;
+    const ir::Node& node = graph.nodes[k];
+    for (std::size_t n = 0; n < node.inputs.size(); ++n) {
+      auto& axes = elsewhere[static_cast<std::size_t>(node.inputs[n])];
+      insert(axes, elsewhere[k]);
+      const auto* read = std::get_if<ir::Read>(&node.op);
+      if (read == nullptr || n > 0) continue;
+      for (const ir::Read::Coordinate& at : read->at) insert(axes, {&at.axis, 1});
+    }
+  }
+  return elsewhere;
+}
+
+// Whether each node depends on something that is known only once the plane's scores are: on its
+// reductions, or on numbers contracted onto it.
+std::vector<bool> is_known_late(const ir::Graph& graph, const ir::Kernel& kernel,
+                                const std::vector<bool>& inside) {
+  std::vector<bool> late(graph.nodes.size(), false);
+  const std::vector<NodeId> reductions = plane_reductions(graph, kernel);
+  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+    if (!inside[k]) continue;
+    const ir::Node& node = graph.nodes[k];
+    const bool is_reduction =
+        std::ranges::find(reductions, static_cast<NodeId>(k)) != reductions.end();
+    const bool is_contraction = std::holds_alternative<ir::Reduce>(node.op) &&
+                                ir::is_float(node.type.dtype) && is_on_plane(kernel, node.type);
+    late[k] = is_reduction || is_contraction;
+    for (const NodeId input : node.inputs) {
+      late[k] = late[k] || late[static_cast<std::size_t>(input)];
+    }
+  }
+  return late;
+}
+
+// The axes of a condition along which not every result of the kernel lies, nor its plane.
+std::vector<AxisId> extra_axes(const ir::Graph& graph, const ir::Kernel& kernel, NodeId condition) {
+  std::vector<AxisId> extra;
+  for (const AxisId axis : graph.node(condition).type.axes) {
+    const bool in_all = std::ranges::all_of(
+        kernel.results, [&](NodeId result) { return graph.node(result).type.has(axis); });
+    if (axis != kernel.row && axis != kernel.column && !in_all) extra.push_back(axis);
+  }
+  return extra;
+}
+
+bool is_constant(const ir::Graph& graph, NodeId id) {
+  return std::holds_alternative<ir::Constant>(graph.node(id).op);
+}
+
+double constant_of(const ir::Graph& graph, NodeId id) {
+  return std::get<ir::Constant>(graph.node(id).op).value;
+}
+
+// The value of a condition at which `where` gives a constant. Of two constants it is the one that
+// excludes: an infinity, else a zero.
+std::vector<Exclusion> masks_of_where(const ir::Graph& graph, const ir::Node& node) {
+  const NodeId condition = node.inputs[0];
+  const bool then = is_constant(graph, node.inputs[1]), other = is_constant(graph, node.inputs[2]);
+  if (!then && !other) return {};
+  if (then != other) return {{condition, then}};
+  const double a = constant_of(graph, node.inputs[1]), b = constant_of(graph, node.inputs[2]);
+  return {{condition, std::isinf(a) || (a == 0 && b != 0 && !std::isinf(b))}};
+}
+
+// The masks that a node applies to its operands.
+std::vector<Exclusion> masks_of(const ir::Graph& graph, const ir::Kernel& kernel,
+                                const ir::Node& node) {
+  if (const auto* reduce = std::get_if<ir::Reduce>(&node.op)) {
+    const ir::Type& type = graph.node(node.inputs[0]).type;
+    const bool is_along_plane = reduce->axis == kernel.row || reduce->axis == kernel.column;
+    if (type.dtype != ir::Dtype::Bool || !is_along_plane || !is_on_plane(kernel, type)) return {};
+    return {{node.inputs[0], reduce->fn == ir::ReduceFn::Min}};
+  }
+  const auto* map = std::get_if<ir::Map>(&node.op);
+  if (map == nullptr) return {};
+  if (map->fn == Fn::Where) return masks_of_where(graph, node);
+  std::vector<Exclusion> masks;
+  if ((map->fn == Fn::Mul || map->fn == Fn::Cast) && node.type.dtype != ir::Dtype::Bool) {
+    for (const NodeId input : node.inputs) {
+      const bool is_factor = graph.node(input).type.dtype == ir::Dtype::Bool;
+      if (is_factor && extra_axes(graph, kernel, input).empty()) masks.push_back({input, false});
+    }
+  }
+  return masks;
+}
+
+Exclusion without_not(const ir::Graph& graph, Exclusion mask) {
+  for (;;) {
+    const ir::Node& node = graph.node(mask.condition);
+    const auto* map = std::get_if<ir::Map>(&node.op);
+    if (map == nullptr || map->fn != Fn::Not) return mask;
+    mask = {node.inputs[0], !mask.value};
+  }
+}
+
+std::vector<Exclusion> find_masks(const ir::Graph& graph, const ir::Kernel& kernel) {
+  const std::vector<bool> inside = computed_inside(graph, kernel);
+  const std::vector<bool> late = is_known_late(graph, kernel, inside);
+  const auto elsewhere = axes_read_elsewhere(graph, inside);
+  std::vector<Exclusion> found;
+  const auto is_usable = [&](const Exclusion& mask) {
+    const auto k = static_cast<std::size_t>(mask.condition);
+    const ir::Type& type = graph.nodes[k].type;
+    const auto extra = extra_axes(graph, kernel, mask.condition);
+    const bool is_ragged = std::ranges::any_of(
+        extra, [&](AxisId axis) { return graph.axis(axis).degree != ir::kNone; });
+    return (type.has(kernel.row) || type.has(kernel.column)) && !late[k] && !is_ragged &&
+           !meet(elsewhere[k], type.axes) && !is_constant(graph, mask.condition);
+  };
+  for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
+    if (!inside[k]) continue;
+    for (const Exclusion& raw : masks_of(graph, kernel, graph.nodes[k])) {
+      const Exclusion mask = without_not(graph, raw);
+      if (is_usable(mask) && std::ranges::find(found, mask) == found.end()) found.push_back(mask);
+    }
+  }
+  return found;
+}
+
+bool is_contradictory(std::span<const Exclusion> masks) {
+  return std::ranges::any_of(masks, [&](const Exclusion& mask) {
+    return std::ranges::find(masks, Exclusion{mask.condition, !mask.value}) != masks.end();
+  });
+}
+
+// The smallest part of `masks` that can be had by leaving out one after the other.
+std::vector<Exclusion> minimal(const ir::Graph& graph, const ir::Kernel& kernel,
+                               std::vector<Exclusion> masks) {
+  for (std::size_t n = 0; n < masks.size();) {
+    std::vector<Exclusion> fewer = masks;
+    fewer.erase(fewer.begin() + static_cast<std::ptrdiff_t>(n));
+    if (contributes_nothing(graph, kernel, fewer)) {
+      masks = std::move(fewer);
+    } else {
+      ++n;
+    }
+  }
+  return masks;
+}
+
+std::string describe(const ir::Graph& graph, NodeId id) {
+  const ir::Node& node = graph.node(id);
+  if (const auto* reduce = std::get_if<ir::Reduce>(&node.op)) {
+    const std::string& of = graph.node(node.inputs[0]).name;
+    return std::string(name(reduce->fn)) + " over " + graph.axis(reduce->axis).name +
+           (of.empty() ? "" : " of " + of);
+  }
+  return node.name.empty() ? "a value of the row" : node.name;
+}
+
+Found find(const ir::Graph& graph, const ir::Kernel& kernel) {
+  Found found{.clauses = {}, .masks = find_masks(graph, kernel), .why = ""};
+  const bool stores_plane = std::ranges::any_of(
+      kernel.results, [&](NodeId id) { return is_on_plane(kernel, graph.node(id).type); });
+  if (stores_plane) {
+    found.why = "a result lies on the plane";
+  } else if (plane_reductions(graph, kernel).empty()) {
+    found.why = "nothing is reduced";
+  } else if (found.masks.empty()) {
+    found.why = "no mask";
+  }
+  if (!found.why.empty()) return found;
+  std::vector<Exclusion> rest;
+  for (const Exclusion& mask : found.masks) {
+    if (contributes_nothing(graph, kernel, {&mask, 1})) {
+      found.clauses.push_back({mask});
+    } else {
+      rest.push_back(mask);
+    }
+  }
+  NodeId blamed = ir::kNone;
+  while (!rest.empty() && rest.size() <= kManyMasks && !is_contradictory(rest) &&
+         contributes_nothing(graph, kernel, rest, &blamed)) {
+    found.clauses.push_back(minimal(graph, kernel, rest));
+    std::erase_if(rest, [&](const Exclusion& mask) {
+      return std::ranges::find(found.clauses.back(), mask) != found.clauses.back().end();
+    });
+  }
+  if (found.clauses.empty()) {
+    found.why = blamed == ir::kNone ? "the masks do not exclude together"
+                                    : "the mask does not exclude: " + describe(graph, blamed);
+  }
+  return found;
+}
+
+// The new graph in the making: nodes of the old one keep their ids until it is finished.
+class Conditions {
+ public:
+  Conditions(const ir::Graph& graph, const ir::Kernel& kernel, ir::Builder& into,
+             const std::vector<NodeId>& to)
+      : graph_(graph), kernel_(kernel), into_(into), to_(to) {}
+
+  NodeId visible(const Found& found) {
+    NodeId all = ir::kNone;
+    for (const auto& clause : found.clauses) {
+      NodeId any = ir::kNone;
+      for (const Exclusion& mask : clause) any = join(Fn::Or, any, passes(mask, ir::ReduceFn::Max));
+      all = join(Fn::And, all, any);
+    }
+    return all;
+  }
+  NodeId solid(const Found& found) {
+    NodeId all = ir::kNone;
+    for (const Exclusion& mask : found.masks) {
+      all = join(Fn::And, all, passes(mask, ir::ReduceFn::Min));
+    }
+    return all;
+  }
+
+ private:
+  NodeId join(Fn fn, NodeId a, NodeId b) {
+    return a == ir::kNone || a == b ? b : into_.map(fn, {a, b});
+  }
+  // True where the mask lets pass: at any, or at all coordinates of the axes that are not the
+  // kernel's.
+  NodeId passes(const Exclusion& mask, ir::ReduceFn fold) {
+    NodeId condition = to_[static_cast<std::size_t>(mask.condition)];
+    if (mask.value) condition = into_.map(Fn::Not, {condition});
+    for (const AxisId axis : extra_axes(graph_, kernel_, mask.condition)) {
+      condition = into_.reduce(fold, axis, condition);
+    }
+    return condition;
+  }
+
+  const ir::Graph& graph_;
+  const ir::Kernel& kernel_;
+  ir::Builder& into_;
+  const std::vector<NodeId>& to_;
+};
+
+std::vector<NodeId> copy_nodes(const ir::Graph& graph, ir::Builder& into) {
+  std::vector<NodeId> to;
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
+    std::vector<NodeId> inputs = graph.node(id).inputs;
+    for (NodeId& input : inputs) input = to[static_cast<std::size_t>(input)];
+    to.push_back(into.copy(graph.node(id), std::move(inputs)));
+    for (AxisId axis = 0; axis < static_cast<AxisId>(graph.axes.size()); ++axis) {
+      if (graph.axis(axis).degree == id) into.set_degree(axis, to.back());
+    }
+  }
+  return to;
+}
+
+}  // namespace
+
+ir::Graph block_mask(const ir::Graph& graph, const ir::Target&) {
+  ir::Builder into(graph);
+  const std::vector<NodeId> to = copy_nodes(graph, into);
+  std::vector<ir::Output> outputs = graph.outputs;
+  for (ir::Output& output : outputs) output.node = to[static_cast<std::size_t>(output.node)];
+  std::vector<ir::Kernel> kernels = graph.kernels;
+  for (std::size_t n = 0; n < kernels.size(); ++n) {
+    const ir::Kernel& old = graph.kernels[n];
+    for (NodeId& id : kernels[n].results) id = to[static_cast<std::size_t>(id)];
+    kernels[n].visible = kernels[n].solid = ir::kNone;
+    if (old.row == ir::kNone || old.column == ir::kNone) continue;
+    const Found found = find(graph, old);
+    Conditions conditions(graph, old, into, to);
+    kernels[n].visible = conditions.visible(found);
+    kernels[n].solid = conditions.solid(found);
+    const std::string why = found.why.empty() ? "" : "all blocks: " + found.why;
+    if (kernels[n].reason.find(why) != std::string::npos) continue;
+    kernels[n].reason += (kernels[n].reason.empty() ? "" : "; ") + why;
+  }
+  return into.finish(std::move(outputs), std::move(kernels));
+}
+
+}  // namespace fovea::passes
