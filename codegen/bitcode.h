@@ -29,9 +29,12 @@ struct Bitcode {
 // Lowers and optimises. The entry's arguments are `arguments` in order (scalars by address, buffers
 // as halide_buffer_t*), then the outputs; it returns 0.
 //
-// Arithmetic is IEEE's in what the machine executes: NaN, infinity and the sign of zero are kept,
-// nothing is reassociated; only multiply-adds are contracted. What Halide's simplifier folds first
-// (`x - x` and `x * 0` to 0) is folded: test for NaN by bits.
+// Arithmetic is IEEE's: NaN, infinity and the sign of zero are kept and nothing is reassociated but
+// sums across lanes; multiply-adds are contracted. `max` and `min` give their second operand where
+// one is NaN, and Halide may swap them: where NaN must survive write select(y > x, y, x), which
+// gives x. Halide's exp, log and pow are wrong outside of the finite numbers.
+//
+// The pipeline's Funcs are changed (codegen/strict_floats.h): lower them once.
 Bitcode bitcode(const Halide::Pipeline& pipeline, const std::vector<Halide::Argument>& arguments,
                 const std::string& name, const ir::Target& target);
 

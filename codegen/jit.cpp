@@ -35,8 +35,7 @@ void checked(llvm::Error error, std::source_location where = std::source_locatio
 }
 
 template <class T>
-T checked(llvm::Expected<T> value,
-          std::source_location where = std::source_location::current()) {
+T checked(llvm::Expected<T> value, std::source_location where = std::source_location::current()) {
   checked(value.takeError(), where);
   return std::move(*value);
 }
@@ -109,8 +108,8 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
       std::string lines;
       for (const llvm::jitlink::Symbol* symbol : graph.defined_symbols())
         if (symbol->isCallable() && symbol->hasName())
-          lines += fmt::format("{:x} {:x} {}\n", symbol->getAddress().getValue(),
-                               symbol->getSize(), std::string_view(symbol->getName()));
+          lines += fmt::format("{:x} {:x} {}\n", symbol->getAddress().getValue(), symbol->getSize(),
+                               std::string_view(symbol->getName()));
       append(lines);
       return llvm::Error::success();
     });
@@ -122,8 +121,7 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
                                       llvm::orc::ResourceKey /*key*/) override {
     return llvm::Error::success();
   }
-  void notifyTransferringResources(llvm::orc::JITDylib& /*library*/,
-                                   llvm::orc::ResourceKey /*to*/,
+  void notifyTransferringResources(llvm::orc::JITDylib& /*library*/, llvm::orc::ResourceKey /*to*/,
                                    llvm::orc::ResourceKey /*from*/) override {}
 
  private:

@@ -54,8 +54,8 @@ std::unique_ptr<llvm::TargetMachine> machine(const MachineRow& row) {
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
   return std::unique_ptr<llvm::TargetMachine>(back_end(triple).createTargetMachine(
-      triple, view(row.cpu), view(row.features), options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
+      triple, view(row.cpu), view(row.features), options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      llvm::CodeGenOptLevel::Aggressive));
 }
 
 // Bitcode says nothing of the CPU: functions without these would be compiled for the oldest one.

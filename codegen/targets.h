@@ -23,8 +23,8 @@ const MachineRow& machine_row(const ir::Target& target);
 // The rows that this CPU and its operating system run, best first.
 std::vector<ir::Target> runnable_targets();
 
-// The best of them, or the one that FOVEA_TARGET names. Throws invalid_config where it names none of
-// them, and unsupported where this CPU runs none.
+// The best of them, or the one that FOVEA_TARGET names. Throws invalid_config where it names none
+// of them, and unsupported where this CPU runs none.
 ir::Target host_target();
 
 // Everything about the compilers that an object depends on, in one line, for keys of the cache.

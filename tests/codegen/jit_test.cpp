@@ -54,7 +54,8 @@ std::shared_ptr<const codegen::LoadedObject> compile(const std::vector<Bitcode>&
   return codegen::load(codegen::object(kernels, target));
 }
 
-// The largest error of a compiled matmul, whose output starts `shift` floats off an aligned address.
+// The largest error of a compiled matmul, whose output starts `shift` floats off an aligned
+// address.
 float matmul_error(codegen::Entry entry, const ir::Target& target, int shift) {
   const int rows = target.lanes * 3, channels = 64, keys = 29;
   Buffer<float> q(rows, channels), k(channels, keys);
