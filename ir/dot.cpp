@@ -62,7 +62,7 @@ class Drawing {
       if (is_input(id)) all += "  " + input(id);
     for (std::size_t k = 0; k < graph_.kernels.size(); ++k) all += kernel(static_cast<int>(k));
     for (NodeId id : every_node())
-      if (!is_input(id) && is_loose(id)) all += "  " + op(id, kOutside);
+      if (!is_input(id) && is_loose(id) && inlined(id).empty()) all += "  " + op(id, kOutside);
     for (std::size_t k = 0; k < graph_.outputs.size(); ++k) all += output(k);
     for (NodeId id : every_node())
       for (int place : places(id)) all += edges(id, place);
@@ -191,7 +191,6 @@ class Drawing {
   }
 
   std::string op(NodeId id, int place) const {
-    if (!inlined(id).empty()) return "";
     const Node& node = graph_.node(id);
     std::string label = node.name.empty() ? "" : node.name + "\n";
     label += expression(id).text;
@@ -230,10 +229,8 @@ class Drawing {
         "style=\"rounded,filled\";\n"
         "    color=\"#9aa5b1\";\n    fillcolor=\"#fafbfc\";\n",
         place, quoted(label));
-    for (NodeId id : inside_[static_cast<std::size_t>(place)]) {
-      const std::string node = op(id, place);
-      if (!node.empty()) all += "    " + node;
-    }
+    for (NodeId id : inside_[static_cast<std::size_t>(place)])
+      if (inlined(id).empty()) all += "    " + op(id, place);
     return all + "  }\n";
   }
 
