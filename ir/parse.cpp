@@ -379,6 +379,11 @@ class Elaborator {
       NodeId result = x;
       for (AxisId axis : along)
         result = b_.reduce(least ? ReduceFn::Min : ReduceFn::Max, axis, result);
+      // Folding a ragged axis brings back the axes of its degree.
+      for (AxisId axis : along)
+        require(!b_[result].type.has(axis), Code::invalid_config,
+                "another axis of '{}' is ragged over {}; expected it before {}", call.function,
+                b_.axis(axis).name, b_.axis(axis).name);
       return result;
     });
   }
