@@ -26,11 +26,14 @@ struct Option {
 // The options of one use of a mechanism. Reading one that the mechanism does not declare aborts.
 class Problem {
  public:
-  // Defaults, overridden by `given`. Unknown names are errors (invalid_config) that list the options.
+  // Defaults, overridden by `given`. Unknown names are errors (invalid_config) that list the
+  // options.
   Problem(std::span<const Option> options, const std::map<std::string, double>& given = {});
   double operator[](std::string_view name) const;
   // As an integer; an error (invalid_config) unless it is one and at least `least`.
   int integer(std::string_view name, int least = 1) const;
+  // An error (invalid_config) unless it is finite and above 0.
+  double positive(std::string_view name) const;
   bool flag(std::string_view name) const { return (*this)[name] != 0; }
 
  private:
@@ -45,11 +48,11 @@ struct Mechanism {
   std::string_view paper;    // "Vaswani 2017"
   std::span<const Option> options;
   ir::Graph (*build)(const Problem& problem);
-  // The outputs for these inputs, by loops that share nothing with `build`. `sizes` has the extent of
-  // every axis of the built graph by name.
+  // The outputs for these inputs, by loops that share nothing with `build`. `sizes` has the extent
+  // of every axis of the built graph by name.
   ir::Arrays (*reference)(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes& sizes);
-  // Inputs of this mechanism that are not plain normal numbers (ids, positions, masks, neighbour lists);
-  // null where there are none. Given the sizes, adds them to `inputs`.
+  // Inputs of this mechanism that are not plain normal numbers (ids, positions, masks, neighbour
+  // lists); null where there are none. Given the sizes, adds them to `inputs`.
   void (*special_inputs)(const Problem& problem, const ir::Sizes& sizes, unsigned seed,
                          ir::Arrays& inputs) = nullptr;
   double tolerance = 1e-5;  // largest |compiled - reference| relative to the largest output
@@ -59,5 +62,15 @@ std::span<const Mechanism* const> all();
 
 // The mechanism called so; an error (invalid_config) that lists close names otherwise.
 const Mechanism& find(std::string_view name);
+
+// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `pair` (a list of pairs) up to four
+// to a row, and every other axis without an extent of its own has `others`. Each axis by name.
+ir::Sizes example_sizes(const ir::Graph& graph, std::int64_t rows, std::int64_t columns,
+                        std::int64_t others = 2);
+
+// Inputs to try a mechanism on, the same for the same seed: normal numbers that f32 holds, small
+// integers, then the mechanism's special ones. `sizes` are those of example_sizes.
+ir::Arrays example_inputs(const Mechanism& mechanism, const Problem& problem,
+                          const ir::Graph& graph, const ir::Sizes& sizes, unsigned seed);
 
 }  // namespace fovea::ops
