@@ -57,9 +57,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 void Suggestion::offer(std::string_view candidate) {
   const std::size_t distance = edit_distance(found_, candidate);
-  // A third of the letters may differ, so that "k" is not offered for "q".
-  if (distance >= distance_ || 3 * distance > std::max(found_.size(), candidate.size()) + 1) return;
-  if (distance >= candidate.size()) return;
+  // Half of the letters may differ, so that "k" is not offered for "q" but "keys" is for "kesy".
+  if (distance >= distance_ || 2 * distance > std::max(found_.size(), candidate.size())) return;
   distance_ = distance;
   best_ = candidate;
 }

@@ -84,15 +84,11 @@ Status Workspace::check_binding(const Binding& binding, Bound& bound) const {
 Status Workspace::learn_sizes(std::span<const NamedSize> sizes) {
   std::ranges::fill(symbols_, -1);
   std::vector<std::string> told_by(symbols_.size());
-  const auto learn = [&](std::size_t symbol, std::int64_t value, std::string source) -> Status {
-    if (symbols_[symbol] >= 0 && symbols_[symbol] != value) {
-      return failure(Code::dimension_mismatch, source, " gives axis '",
-                     program_.symbols[symbol].name, "' the extent ", value, ", expected ",
-                     symbols_[symbol], " as in ", told_by[symbol]);
-    }
-    if (symbols_[symbol] < 0) told_by[symbol] = std::move(source);
+  const auto contradicts = [&](std::size_t symbol, std::int64_t value, const std::string& source) {
+    if (symbols_[symbol] >= 0) return symbols_[symbol] != value;
     symbols_[symbol] = value;
-    return {};
+    told_by[symbol] = source;
+    return false;
   };
   for (const Bound& bound : bound_) {
     const Buffer& buffer = program_.buffers[static_cast<std::size_t>(bound.buffer)];
@@ -102,9 +98,11 @@ Status Workspace::learn_sizes(std::span<const NamedSize> sizes) {
       if (symbol < 0) continue;
       const Symbol& axis = program_.symbols[static_cast<std::size_t>(symbol)];
       if (!axis.size.empty() || axis.largest_of >= 0) continue;
-      Status status =
-          learn(static_cast<std::size_t>(symbol), bound.shape[n], "tensor '" + buffer.name + "'");
-      if (!status.ok()) return status;
+      const auto index = static_cast<std::size_t>(symbol);
+      if (!contradicts(index, bound.shape[n], "tensor '" + buffer.name + "'")) continue;
+      return failure(Code::dimension_mismatch, "tensor '", buffer.name, "' gives axis '", axis.name,
+                     "' the extent ", bound.shape[n], ", expected ", symbols_[index], " as in ",
+                     told_by[index]);
     }
   }
   for (const NamedSize& size : sizes) {
@@ -125,8 +123,9 @@ Status Workspace::learn_sizes(std::span<const NamedSize> sizes) {
                      program_.buffers[static_cast<std::size_t>(axis->largest_of)].name, "'");
     }
     const auto symbol = static_cast<std::size_t>(axis - program_.symbols.begin());
-    if (Status status = learn(symbol, size.value, "the size given by name"); !status.ok())
-      return status;
+    if (!contradicts(symbol, size.value, "the same call")) continue;
+    return failure(Code::dimension_mismatch, "the size of axis '", size.name, "' is given as ",
+                   size.value, ", expected ", symbols_[symbol], " as in ", told_by[symbol]);
   }
   return {};
 }
@@ -149,9 +148,9 @@ Status Workspace::settle_symbols(int phase) {
       const std::optional<std::int64_t> value = evaluate(symbol.size, symbols_);
       const std::string formula = print(symbol.size, program_);
       if (!value || *value < 0) {
-        return failure(Code::dimension_mismatch, "axis '", symbol.name, "' = ", formula,
-                       " has the extent ", value ? std::to_string(*value) : "of no number",
-                       ", expected one that is not negative");
+        return failure(Code::dimension_mismatch, "axis '", symbol.name, "' = ", formula, " is ",
+                       value ? std::to_string(*value) : "no number",
+                       ", expected an extent that is not negative");
       }
       // A phase after the first finds the value of the last run here; only callers can contradict.
       const auto given =
