@@ -23,10 +23,12 @@ constexpr int kAccumulators = 12;
 
 #if defined(__x86_64__)
 
-// The empty asm hides the operands, so that nothing is folded, and keeps the results.
+// The empty asm hides the operands, so that nothing is folded or shared, and keeps the results.
 __attribute__((target("avx512f"))) void multiply_add_512() {
   __m512 sums[kAccumulators] = {}, a = _mm512_setzero_ps(), b = a;
   asm volatile("" : "+v"(a), "+v"(b));
+#pragma GCC unroll 12
+  for (__m512& sum : sums) asm volatile("" : "+v"(sum));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m512& sum : sums) sum = _mm512_fmadd_ps(a, b, sum);
@@ -38,6 +40,8 @@ __attribute__((target("avx512f"))) void multiply_add_512() {
 __attribute__((target("avx2,fma"))) void multiply_add_256() {
   __m256 sums[kAccumulators] = {}, a = _mm256_setzero_ps(), b = a;
   asm volatile("" : "+x"(a), "+x"(b));
+#pragma GCC unroll 12
+  for (__m256& sum : sums) asm volatile("" : "+x"(sum));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m256& sum : sums) sum = _mm256_fmadd_ps(a, b, sum);
@@ -48,6 +52,8 @@ __attribute__((target("avx2,fma"))) void multiply_add_256() {
 
 void multiply_add_128() {
   __m128 sums[kAccumulators] = {}, a = _mm_setzero_ps(), b = a;
+#pragma GCC unroll 12
+  for (__m128& sum : sums) asm volatile("" : "+x"(sum));
   for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 12
     for (__m128& sum : sums) {
