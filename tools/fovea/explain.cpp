@@ -1,0 +1,140 @@
+// fovea explain: what the compiler made of a graph, kernel by kernel.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "tools/fovea/command.h"
+#include "tools/fovea/inputs.h"
+#include "tools/fovea/measure.h"
+
+namespace fovea::tools {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  Source source;
+  InputArguments inputs;
+  Options options;
+  bool json = false;
+  bool measure = true;
+};
+
+ordered_json to_json(const KernelReport& kernel) {
+  return {{"kernel", kernel.kernel},
+          {"why", kernel.why},
+          {"row_axis", kernel.row_axis},
+          {"column_axis", kernel.column_axis},
+          {"rows", kernel.rows},
+          {"columns", kernel.columns},
+          {"batch", kernel.batch},
+          {"row_tile", kernel.row_tile},
+          {"column_block", kernel.column_block},
+          {"chunk", kernel.chunk},
+          {"lanes", kernel.lanes},
+          {"tiles_empty", kernel.tiles_empty},
+          {"tiles_full", kernel.tiles_full},
+          {"tiles_partial", kernel.tiles_partial},
+          {"flops", kernel.flops},
+          {"flops_all", kernel.flops_all},
+          {"bytes", kernel.bytes},
+          {"plane_elements_stored", kernel.plane_elements_stored}};
+}
+
+ordered_json to_json(const Report& report, const std::optional<Measurement>& measured) {
+  ordered_json json = {{"target", report.target},
+                       {"threads", report.threads},
+                       {"compile_ms", report.compile_ms},
+                       {"cached", report.cached},
+                       {"extra_bytes", report.extra_bytes}};
+  if (measured) {
+    json["run_us"] = measured->samples.quantile(0.5) * 1e6;
+    json["fma_peak_gflops"] = measured->samples.fma_gflops;
+    json["stream_gbs"] = measured->samples.stream_gbs;
+    json["share_of_fma_peak"] = measured->share_of_peak();
+    json["share_of_stream"] = measured->share_of_stream();
+  }
+  json["kernels"] = ordered_json::array();
+  for (const KernelReport& kernel : report.kernels) {
+    ordered_json one = to_json(kernel);
+    one["compile_ms"] = report.compile_ms;
+    json["kernels"].push_back(std::move(one));
+  }
+  return json;
+}
+
+void print_kernel(const KernelReport& kernel, const std::optional<Measurement>& measured) {
+  fmt::print("{}\n  {}\n", kernel.kernel, kernel.why);
+  if (kernel.row_axis.empty()) {
+    fmt::print("  off the pair plane\n");
+  } else {
+    fmt::print("  plane    {} rows along {} x {} columns along {}, {} times\n", kernel.rows,
+               kernel.row_axis, kernel.columns, kernel.column_axis, kernel.batch);
+    fmt::print(
+        "  tiles    {} empty, {} full, {} partial; of {} rows x {} columns, {} to a step, {} in "
+        "the lanes\n",
+        kernel.tiles_empty, kernel.tiles_full, kernel.tiles_partial, kernel.row_tile,
+        kernel.column_block, kernel.chunk, kernel.lanes);
+    fmt::print("  stored   {} elements of the plane\n", kernel.plane_elements_stored);
+  }
+  fmt::print("  work     {:.4g} flops ({:.4g} over the whole plane), {:.4g} bytes\n", kernel.flops,
+             kernel.flops_all, kernel.bytes);
+  if (!measured) return;
+  const double compute = kernel.flops / measured->samples.fma_gflops * 1e-3;
+  const double memory = kernel.bytes / measured->samples.stream_gbs * 1e-3;
+  fmt::print("  limit    {:.4g} us of arithmetic, {:.4g} us of reading\n", compute, memory);
+}
+
+void print_report(const Report& report, const std::optional<Measurement>& measured) {
+  fmt::print("{} on {} thread{}, compiled in {:.1f} ms{}, {:.4g} bytes extra\n", report.target,
+             report.threads, report.threads == 1 ? "" : "s", report.compile_ms,
+             report.cached ? " (from the cache)" : "", report.extra_bytes);
+  for (const KernelReport& kernel : report.kernels) print_kernel(kernel, measured);
+  if (!measured) return;
+  fmt::print(
+      "all: {:.4g} us, {:.1f} % of the FMA peak of {:.1f} GFLOP/s, {:.1f} % of the stream rate of "
+      "{:.1f} GB/s\n",
+      measured->samples.quantile(0.5) * 1e6, 100 * measured->share_of_peak(),
+      measured->samples.fma_gflops, 100 * measured->share_of_stream(),
+      measured->samples.stream_gbs);
+}
+
+void explain(Arguments& arguments) {
+  const Loaded loaded = load(arguments.source);
+  if (!arguments.inputs.seed) arguments.inputs.seed = 1;
+  Options options = arguments.options;
+  options.sizes = parse_sizes(arguments.inputs.sizes);
+  const Inputs inputs = bind_inputs(loaded, arguments.inputs);
+  const Kernel kernel = compile(loaded.graph, options);
+  const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
+  std::optional<Measurement> measured;
+  if (arguments.measure) measured = measure(kernel, report, loaded.graph, inputs, 0.2);
+  if (!arguments.json) return print_report(report, measured);
+  fmt::print("{}\n", to_json(report, measured).dump());
+}
+
+}  // namespace
+
+void add_explain(CLI::App& app) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "explain", "Tell what was fused, why, into what tiles, and how fast it is");
+  add_source(*command, arguments->source);
+  add_inputs(*command, arguments->inputs);
+  command->add_option("--target", arguments->options.target,
+                      "row of the target table to compile for");
+  command->add_option("--threads", arguments->options.threads, "0: as many as the machine has");
+  command->add_flag("--json", arguments->json, "one line of JSON");
+  command->add_flag("!--no-measure", arguments->measure,
+                    "do not run it to measure shares of the peak");
+  command->footer(
+      "Inputs that are not given are random (seed 1).\n\n"
+      "Examples:\n"
+      "  fovea explain @causal --size i=4096 --size j=4096\n"
+      "  fovea explain attention.fov --size j=1000000 --no-measure --json");
+  command->callback([arguments] { explain(*arguments); });
+}
+
+}  // namespace fovea::tools

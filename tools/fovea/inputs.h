@@ -1,0 +1,49 @@
+// tools/fovea/inputs.h — the inputs of a graph from the command line: files, sizes and random
+// numbers.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tools/fovea/source.h"
+#include "tools/io/tensor.h"
+
+namespace fovea::tools {
+
+struct InputArguments {
+  std::vector<std::string> files;  // "q=q.npy", "all.npz"
+  std::vector<std::string> sizes;  // "j=4096"
+  std::optional<unsigned> seed;    // of what is not given
+};
+
+// --in, --size and --random on a subcommand.
+void add_inputs(CLI::App& command, InputArguments& arguments);
+
+// The inputs of a graph that the files hold, each as the dtype that the graph declares.
+Tensors read_inputs(const Graph& graph, const std::vector<std::string>& files);
+
+struct Inputs {
+  Tensors tensors;                    // one for every input of the graph
+  Sizes sizes;                        // as given
+  std::vector<std::int64_t> extents;  // of every axis of the graph
+};
+
+// All inputs: from files, and random where a seed is given. Code::empty_input for one that is
+// missing.
+Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments);
+
+// Random inputs of a graph: normal for floats, 0 or 1 for bool, small integers; integers that are
+// used as coordinates lie within their axes. The same for the same seed, whatever else is given.
+Tensor random_input(const Graph& graph, const ir::Node& input,
+                    const std::vector<std::int64_t>& extents, unsigned seed);
+
+// Room for every output.
+Tensors make_outputs(const Graph& graph, const std::vector<std::int64_t>& extents);
+
+// As run() wants them. The tensors must outlive the views.
+std::vector<NamedView> views(const Tensors& tensors);
+std::vector<NamedView> views(Tensors& tensors);
+
+}  // namespace fovea::tools

@@ -1,0 +1,69 @@
+// The fovea command: runs, prints, draws, explains and measures attention.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <new>
+
+#include "fovea/fovea.h"
+#include "tools/fovea/command.h"
+
+namespace {
+
+constexpr int kUsersError = 1;
+constexpr int kOurError = 2;
+
+// An invariant that fails has said so on stderr and aborts: that, too, is our error.
+extern "C" void exit_ours(int) { _exit(kOurError); }
+
+int report(const CLI::ParseError& error, const CLI::App& app) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help
+  fmt::print(stderr, "fovea: {} (try --help)\n", error.what());
+  return kUsersError;
+}
+
+int report(const fovea::Error& error) {
+  fmt::print(stderr, "fovea: {}: {}\n", name(error.code()), error.what());
+  return error.code() == fovea::Code::internal ? kOurError : kUsersError;
+}
+
+int run(int count, char** arguments) {
+  CLI::App app("Compiles attention, written as mathematics over named axes, to fused kernels.",
+               "fovea");
+  app.require_subcommand(1);
+  app.footer(
+      "GRAPH is a .fov file, '-' for standard input, or @mechanism (see `fovea list`).\n"
+      "Exit codes: 0, 1 for an error of the user's, 2 for one of ours.\n\n"
+      "Examples:\n"
+      "  fovea run attention.fov --in q=q.npy --in k=k.npy --in v=v.npy --out o=o.npy\n"
+      "  fovea explain @causal --size i=4096 --size j=4096");
+  fovea::tools::add_run(app);
+  fovea::tools::add_list(app);
+  fovea::tools::add_print(app);
+  fovea::tools::add_dot(app);
+  fovea::tools::add_explain(app);
+  fovea::tools::add_bench(app);
+  try {
+    app.parse(count, arguments);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return report(error, app);
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  std::signal(SIGABRT, exit_ours);
+  try {
+    return run(count, arguments);
+  } catch (const fovea::Error& error) {
+    return report(error);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "fovea: input_too_large: not enough memory\n");
+    return kUsersError;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "fovea: internal error: {}\n", error.what());
+    return kOurError;
+  }
+}

@@ -1,0 +1,34 @@
+#include "tools/fovea/measure.h"
+
+#include <algorithm>
+
+namespace fovea::tools {
+namespace {
+
+// A probe of more than this takes long and tells nothing new: no cache holds it.
+constexpr std::size_t kLargestProbe = std::size_t{256} << 20;
+
+}  // namespace
+
+Measurement measure(const Kernel& kernel, const Report& report, const Graph& graph,
+                    const Inputs& inputs, double seconds) {
+  Tensors outputs = make_outputs(graph, inputs.extents);
+  const std::vector<NamedView> from = views(inputs.tensors), to = views(outputs);
+  std::size_t bytes = 0;
+  for (const auto& [name, tensor] : inputs.tensors) bytes += tensor.bytes.size();
+  const bench::SampleOptions options{.seconds = seconds,
+                                     .rounds = std::max(5, static_cast<int>(seconds * 20)),
+                                     .threads = std::max(report.threads, 1),
+                                     .stream_bytes = std::min(bytes, kLargestProbe)};
+  Measurement measured;
+  measured.samples = bench::sample(choose_target(report.target), options,
+                                   [&] { kernel.run(from, to, inputs.sizes); });
+  for (const KernelReport& one : report.kernels) {
+    measured.flops += one.flops;
+    measured.flops_all += one.flops_all;
+    measured.bytes += one.bytes;
+  }
+  return measured;
+}
+
+}  // namespace fovea::tools

@@ -1,0 +1,26 @@
+// tools/fovea/measure.h — how fast a kernel runs, beside what the machine can do.
+#pragma once
+
+#include "bench/probe.h"
+#include "tools/fovea/inputs.h"
+
+namespace fovea::tools {
+
+struct Measurement {
+  bench::Samples samples;
+  double flops = 0, flops_all = 0, bytes = 0;  // of all kernels, as in Report
+
+  double gflops_visited() const { return flops / samples.quantile(0.5) * 1e-9; }
+  double gflops_all() const { return flops_all / samples.quantile(0.5) * 1e-9; }
+  double share_of_peak() const { return gflops_visited() / samples.fma_gflops; }
+  double share_of_stream() const {
+    return bytes / samples.quantile(0.5) * 1e-9 / samples.stream_gbs;
+  }
+};
+
+// Runs it for about `seconds` between probes on as many threads. The stream probe reads as many
+// bytes as the inputs have, so it meets the same level of the caches.
+Measurement measure(const Kernel& kernel, const Report& report, const Graph& graph,
+                    const Inputs& inputs, double seconds);
+
+}  // namespace fovea::tools
