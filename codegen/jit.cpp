@@ -104,6 +104,12 @@ class PerfMap : public llvm::orc::ObjectLinkingLayer::Plugin {
   void modifyPassConfig(llvm::orc::MaterializationResponsibility& /*unit*/,
                         llvm::jitlink::LinkGraph& /*graph*/,
                         llvm::jitlink::PassConfiguration& passes) override {
+    // The linker drops the names of functions that only their own section refers to.
+    passes.PrePrunePasses.emplace_back([](llvm::jitlink::LinkGraph& graph) {
+      for (llvm::jitlink::Symbol* symbol : graph.defined_symbols())
+        if (symbol->isCallable()) symbol->setLive(true);
+      return llvm::Error::success();
+    });
     passes.PostFixupPasses.emplace_back([](llvm::jitlink::LinkGraph& graph) {
       std::string lines;
       for (const llvm::jitlink::Symbol* symbol : graph.defined_symbols())

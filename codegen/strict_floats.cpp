@@ -3,6 +3,7 @@
 #include <Halide.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -29,6 +30,7 @@ using Halide::Internal::Max;
 using Halide::Internal::Min;
 using Halide::Internal::Mul;
 using Halide::Internal::Or;
+using Halide::Internal::Select;
 using Halide::Internal::Shuffle;
 using Halide::Internal::Stmt;
 using Halide::Internal::Store;
@@ -113,6 +115,47 @@ class KeepNan : public IRMutator {
   std::string self_;
 };
 
+// Halide computes all values of a Tuple before it stores one, where they read one another; but it
+// overlooks what they read only within a call such as sqrt or strict_float (SplitTuples). Such is
+// read once more in the condition of a choice between two equals, of which LLVM makes nothing.
+class TupleReads : public IRMutator {
+ public:
+  explicit TupleReads(std::string self) : self_(std::move(self)) {}
+
+  using IRMutator::mutate;
+  Expr mutate(const Expr& value) override {
+    if (inside_ || !value.defined()) return IRMutator::mutate(value);
+    overlooked_.clear(), seen_.clear();
+    inside_ = true;
+    IRMutator::mutate(value);
+    inside_ = false;
+    Expr read;
+    for (const auto& [component, compared] : overlooked_)
+      if (!seen_.contains(component)) read = read.defined() ? read || compared : compared;
+    if (!read.defined()) return value;
+    return Select::make(read, value, Halide::strict_float(value));
+  }
+
+ private:
+  using IRMutator::visit;
+  Expr visit(const Call* op) override {
+    const bool own = op->call_type == Call::Halide && op->name == self_;
+    if (own && calls_ == 0) seen_.insert(op->value_index);
+    if (own && calls_ > 0)
+      overlooked_.emplace(op->value_index, Expr(op) < Halide::Internal::make_zero(op->type));
+    calls_++;
+    const Expr result = IRMutator::visit(op);
+    calls_--;
+    return result;
+  }
+
+  std::string self_;
+  bool inside_ = false;
+  int calls_ = 0;
+  std::set<int> seen_;
+  std::map<int, Expr> overlooked_;
+};
+
 // Whatever is stored, bound or decided is computed strictly.
 class StrictFloats : public IRMutator {
  public:
@@ -182,10 +225,13 @@ void keep_nan(const Halide::Pipeline& pipeline) {
   std::vector<Halide::Internal::Function> outputs;
   for (const Halide::Func& output : pipeline.outputs()) outputs.push_back(output.function());
   for (auto& [name, function] : Halide::Internal::build_environment(outputs)) {
-    // In a Tuple Halide overlooks, within a call, what one value reads of another (SplitTuples).
-    if (function.outputs() > 1) continue;
-    KeepNan mutator(name);
-    function.mutate(&mutator);
+    if (function.outputs() > 1) {
+      TupleReads reads(name);
+      function.mutate(&reads);
+    } else {
+      KeepNan mutator(name);
+      function.mutate(&mutator);
+    }
   }
 }
 

@@ -2,11 +2,14 @@
 
 #include <Halide.h>
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <limits>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -14,6 +17,7 @@
 #include "codegen/bitcode.h"
 #include "codegen/object.h"
 #include "codegen/targets.h"
+#include "tests/codegen/environment.h"
 
 using namespace fovea;
 using codegen::Bitcode;
@@ -74,6 +78,13 @@ float matmul_error(codegen::Entry entry, const ir::Target& target, int shift) {
   return error;
 }
 
+int count(const std::string& text, const std::string& what) {
+  int found = 0;
+  for (std::size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+    found++;
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("kernels compute what they should on every row that this machine runs") {
@@ -85,4 +96,93 @@ TEST_CASE("kernels compute what they should on every row that this machine runs"
       CHECK(matmul_error(loaded->find("scores"), target, shift) == 0);
     CHECK(!loaded->find("other"));
   }
+}
+
+TEST_CASE("the emitted code uses the row's instructions and none beyond") {
+  for (const char* name : {"avx512_bf16", "avx512", "avx2", "sse41"}) {
+    CAPTURE(name);
+    const ir::Target target = ir::find_target(name).value();
+    const std::string text = codegen::assembly(std::vector{matmul("scores", target)}, target);
+    const auto has = [&](const char* what) { return text.find(what) != std::string::npos; };
+    CHECK(has("zmm") == (target.lanes == 16));
+    CHECK(has("ymm") == (target.lanes == 8));
+    CHECK(has("vfmadd231ps") == target.fma);
+    CHECK(has("mulps") == !target.fma);
+    CHECK(has("\tv") == target.fma);  // no AVX encoding
+  }
+  const ir::Target neon = ir::find_target("neon").value();
+  CHECK(codegen::assembly(std::vector{matmul("scores", neon)}, neon).find("fmla") !=
+        std::string::npos);
+  const ir::Target wasm = ir::find_target("wasm_simd128").value();
+  CHECK(codegen::assembly(std::vector{matmul("scores", wasm)}, wasm).find("f32x4.mul") !=
+        std::string::npos);
+}
+
+TEST_CASE("the micro-kernel keeps its accumulators in registers") {
+  const ir::Target target = ir::find_target("avx512").value();
+  const std::string text = codegen::assembly(std::vector{matmul("scores", target)}, target);
+  const std::size_t first = text.find("vfmadd231ps");
+  REQUIRE(first != std::string::npos);
+  const std::size_t start = text.rfind("\n.L", first), end = text.find("\tj", first);
+  const std::string loop = text.substr(start, end - start);
+  CHECK(count(loop, "vfmadd231ps") == 24);
+  CHECK(count(loop, "%rsp") == 0);
+}
+
+TEST_CASE("several kernels lie in one object") {
+  const ir::Target target = codegen::host_target();
+  const auto loaded = compile({matmul("first", target), matmul("second", target)}, target);
+  for (const char* name : {"first", "second"}) {
+    REQUIRE(bool(loaded->find(name)));
+    CHECK(matmul_error(loaded->find(name), target, 0) == 0);
+  }
+  CHECK(bool(loaded->find("first") != loaded->find("second")));
+}
+
+TEST_CASE("threads compile, load, run and unload at once") {
+  const ir::Target target = codegen::host_target();
+  float worst[3] = {1, 1, 1};
+  std::vector<std::thread> threads;
+  for (float& error : worst)
+    threads.emplace_back([&error, &target] {
+      error = 0;
+      for (int n = 0; n < 3; n++) {
+        const auto loaded = compile({matmul("same_name", target)}, target);
+        error = std::max(error, matmul_error(loaded->find("same_name"), target, 1));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const float error : worst) CHECK(error == 0);
+}
+
+TEST_CASE("kernels call the library and allocate") {
+  for (const ir::Target& target : codegen::runnable_targets()) {
+    CAPTURE(target.name);
+    Halide::ImageParam x(Halide::Float(32), 1, "x");
+    Var i("i");
+    Func stored("stored"), y("y");
+    stored(i) = Halide::tanh(x(i));
+    y(i) = Halide::sin(stored(i)) + Halide::erf(x(i));
+    stored.compute_root();
+    const auto loaded = compile({codegen::bitcode(Pipeline(y), {x}, "calls", target)}, target);
+    Buffer<float> in(100), out(100);
+    in.for_each_element([&](int n) { in(n) = static_cast<float>(n - 50) / 16; });
+    void* arguments[] = {in.raw_buffer(), out.raw_buffer()};
+    CHECK(loaded->find("calls")(arguments) == 0);
+    for (int n = 0; n < 100; n++)
+      CHECK(out(n) == doctest::Approx(std::sin(std::tanh(in(n))) + std::erf(in(n))).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("perf is told of kernels when asked") {
+  const std::string map = "/tmp/perf-" + std::to_string(getpid()) + ".map";
+  const ir::Target target = codegen::host_target();
+  {
+    const Environment perf("FOVEA_PERF", "1");
+    compile({matmul("seen_by_perf", target)}, target);
+  }
+  std::ifstream file(map);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  CHECK(text.find(" seen_by_perf\n") != std::string::npos);
+  std::remove(map.c_str());
 }
