@@ -98,29 +98,32 @@ bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) 
   return visit(visit, buffer.dimensions - 1, buffer.host);
 }
 
-// An exponent of all ones carries into the sign bit when its lowest bit is added: no branches, and
-// the constant trip count of the inner loop lets every compiler use vectors.
+// An exponent of all ones carries into the sign bit when its lowest bit is added: no branches. Four
+// vectors of the width that every target has, or the compiler would gather bits after every few
+// words.
 template <class Word, int MantissaBits>
 bool finite_run(const std::uint8_t* data, std::int64_t count) {
+  using Vector __attribute__((vector_size(16))) = Word;
   constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+  constexpr auto kRest = static_cast<Word>(~kSign);
   constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
-  constexpr int kBlock = 256 / sizeof(Word);
-  Word found = 0;
-  Word block[kBlock];
-  while (count >= kBlock) {
-    std::memcpy(block, data, sizeof block);
-    for (const Word word : block) {
-      found =
-          static_cast<Word>(found | static_cast<Word>((word & static_cast<Word>(~kSign)) + kStep));
+  constexpr int kVectors = 4;
+  constexpr std::int64_t kBlock = kVectors * sizeof(Vector) / sizeof(Word);
+  Vector sums[kVectors] = {};
+  for (; count >= kBlock; count -= kBlock, data += kVectors * sizeof(Vector)) {
+    for (int n = 0; n < kVectors; ++n) {
+      Vector words;
+      std::memcpy(&words, data + static_cast<std::size_t>(n) * sizeof words, sizeof words);
+      sums[n] |= (words & kRest) + kStep;
     }
-    data += sizeof block;
-    count -= kBlock;
   }
-  for (std::int64_t n = 0; n < count; ++n) {
+  const Vector sum = sums[0] | sums[1] | sums[2] | sums[3];
+  Word found = 0;
+  for (std::size_t n = 0; n < sizeof(Vector) / sizeof(Word); ++n) found |= sum[n];
+  for (; count > 0; --count, data += sizeof(Word)) {
     Word word;
-    std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof(Word)), sizeof word);
-    found =
-        static_cast<Word>(found | static_cast<Word>((word & static_cast<Word>(~kSign)) + kStep));
+    std::memcpy(&word, data, sizeof word);
+    found = static_cast<Word>(found | static_cast<Word>((word & kRest) + kStep));
   }
   return (found & kSign) == 0;
 }

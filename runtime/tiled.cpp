@@ -10,7 +10,7 @@ namespace fovea::runtime {
 namespace {
 
 // Pairs of the plane that are worth waking threads for.
-constexpr std::int64_t kWorthWaking = 1 << 14;
+constexpr double kWorthWaking = 1 << 14;
 
 // One run of a Tiled step, shared by its lanes.
 class TiledRun {
@@ -32,14 +32,16 @@ class TiledRun {
       lister_.emplace(program_, tiled_, workspace.symbols(), workspace.references());
       blocks_ = blocks;
     }
-    pairs_ = rows_ * columns;
+    // Only weighed, so a plane beyond 64 bits is no overflow.
+    pairs_ = static_cast<double>(rows_) * static_cast<double>(columns);
   }
 
   Status run(ThreadPool& pool) {
     if (!tiled_.accumulators.empty()) return run_accumulating(pool);
-    std::int64_t items = row_tiles_, pairs = pairs_;
-    for (const int symbol : tiled_.batch)
-      items *= workspace_.symbol(symbol), pairs *= workspace_.symbol(symbol);
+    std::int64_t coordinates = 1;
+    for (const int symbol : tiled_.batch) coordinates *= workspace_.symbol(symbol);
+    const std::int64_t items = coordinates * row_tiles_;
+    const bool worth_waking = pairs_ * static_cast<double>(coordinates) >= kWorthWaking;
     const auto body = [&](Lane& lane, std::int64_t item) -> Status {
       const std::int64_t row = item % row_tiles_ * tiled_.row_tile;
       item /= row_tiles_;
@@ -50,7 +52,7 @@ class TiledRun {
       crop_tile(lane, row);
       return settle(lane, doubt);
     };
-    return for_each_item(workspace_, pool, items, pairs >= kWorthWaking, body);
+    return for_each_item(workspace_, pool, items, worth_waking, body);
   }
 
  private:
@@ -174,7 +176,8 @@ class TiledRun {
       }
       return checked_ ? settle(lane, doubt) : Status{};
     };
-    return for_each_item(workspace_, pool, items, pairs_ * items * in_order >= kWorthWaking, body);
+    return for_each_item(workspace_, pool, items,
+                         pairs_ * static_cast<double>(items * in_order) >= kWorthWaking, body);
   }
 
   Workspace& workspace_;
@@ -184,7 +187,8 @@ class TiledRun {
   const Tiled& tiled_;
   const std::int64_t rows_, row_tiles_;
   const bool checked_;
-  std::int64_t pairs_ = 0, blocks_ = 0;
+  double pairs_ = 0;
+  std::int64_t blocks_ = 0;
   const BlockList* all_ = nullptr;
   std::optional<BlockLister> lister_;
 };
