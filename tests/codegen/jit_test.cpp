@@ -186,3 +186,25 @@ TEST_CASE("perf is told of kernels when asked") {
   CHECK(text.find(" seen_by_perf\n") != std::string::npos);
   std::remove(map.c_str());
 }
+
+TEST_CASE("dot products of small types are the row's instruction") {
+  const ir::Target target = ir::find_target("avx512_bf16").value();
+  const auto text = [&](Halide::Type a, Halide::Type b, Halide::Type sum, int group) {
+    Halide::ImageParam x(a, 2, "x"), y(b, 1, "y");
+    x.dim(1).set_stride(group);
+    Var i("i");
+    const Halide::RDom r(0, group);
+    Func f("f"), g("g");
+    f(i) = cast(sum, 0);
+    f(i) += cast(sum, x(r, i)) * cast(sum, y(r));
+    g(i) = f(i);
+    g.bound(i, 0, 16).vectorize(i, 16);
+    f.compute_at(g, i).vectorize(i, 16);
+    f.update().reorder(r, i).atomic().vectorize(r).vectorize(i, 16);
+    return codegen::assembly(std::vector{codegen::bitcode(Pipeline(g), {x, y}, "dot", target)},
+                             target);
+  };
+  CHECK(count(text(Halide::UInt(8), Halide::Int(8), Halide::Int(32), 4), "vpdpbusd") > 0);
+  CHECK(count(text(Halide::Int(16), Halide::Int(16), Halide::Int(32), 2), "vpdpwssd") > 0);
+  CHECK(count(text(Halide::BFloat(16), Halide::BFloat(16), Halide::Float(32), 2), "vdpbf16ps") > 0);
+}
