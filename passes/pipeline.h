@@ -34,13 +34,13 @@ struct PassReport {
 };
 
 struct RunOptions {
-  std::string stop_after;    // a pass: stop after its first appearance; empty: run them all
-  std::optional<int> limit;  // run at most so many passes
-  std::string dump;          // "all" or a pass: print the graph after it, or "(unchanged)"
-  std::string dump_dir;      // write 03_fuse.fov and 03_fuse.dot here; made if missing
-  bool time = false;         // print a table of times at the end
-  std::function<void(const PassReport&)> report;
-  std::function<void(std::string_view)> print;  // where dump and time go; empty: stderr
+  std::string stop_after = {};    // a pass: stop after its first appearance; empty: run them all
+  std::optional<int> limit = {};  // run at most so many passes
+  std::string dump = {};          // "all" or a pass: print the graph after it, or "(unchanged)"
+  std::string dump_dir = {};      // write 03_fuse.fov and 03_fuse.dot here; made if missing
+  bool time = false;              // print a table of times at the end
+  std::function<void(const PassReport&)> report = {};
+  std::function<void(std::string_view)> print = {};  // where dump and time go; empty: stderr
 };
 
 // From FOVEA_DUMP, FOVEA_DUMP_DIR, FOVEA_PASSES and FOVEA_TIME. What makes no sense is the user's

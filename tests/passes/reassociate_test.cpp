@@ -1,0 +1,134 @@
+#include "passes/reassociate.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <limits>
+#include <string>
+#include <string_view>
+
+#include "ir/text.h"
+#include "passes/extents.h"
+#include "passes/pipeline.h"
+#include "tests/passes/same_meaning.h"
+
+namespace fovea::passes {
+namespace {
+
+const ir::Target kTarget = ir::targets()[0];
+
+constexpr std::string_view kInputs = R"(
+axis i, j, d = 64, e = 64, n < deg
+q : f32[i, d]
+k : f32[j, d]
+v : f32[j, e]
+vd : f32[j, d]
+g : f32[i]
+deg : i32[i]
+near : i32[i, n]
+)";
+
+ir::Graph graph_of(std::string_view statements) {
+  return ir::parse(std::string(kInputs) + std::string(statements) + "\n");
+}
+
+bool has_pair_plane(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes) {
+    if (node.type.has(find_axis(graph, "i")) && node.type.has(find_axis(graph, "j"))) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("reassociate: linear attention comes out linear by itself") {
+  const ir::Graph naive = graph_of(
+      "s = sum(d, relu(q) * relu(k))\n"
+      "out o = sum(j, s / sum(j, s) * v)");
+  const ir::Graph linear = reassociate(naive, kTarget);
+  CHECK(has_pair_plane(naive));
+  CHECK(!has_pair_plane(linear));
+  const ir::Graph by_hand = graph_of(
+      "a = relu(q)\nc = relu(k)\n"
+      "out o = sum(d, a * sum(j, c * v)) / sum(d, a * sum(j, c))");
+  CHECK(operations(linear) <= 1.02 * operations(by_hand));
+  CHECK(operations(linear) < operations(naive) / 50);
+}
+
+TEST_CASE("reassociate: so it does through the whole pipeline, scales and means included") {
+  const ir::Graph naive = graph_of(
+      "s = sum(d, exp(q) * exp(k)) / 8.0\n"
+      "out o = sum(j, s / sum(j, s) * vd)\n"
+      "out x = mean(j, s * v)");
+  const ir::Graph linear = run_pipeline(naive, kTarget, {});
+  CHECK(!has_pair_plane(linear));
+  const auto differs = difference(naive, linear);
+  CHECK_MESSAGE(!differs, differs.value_or(""));
+}
+
+TEST_CASE("reassociate: softmax keeps its plane") {
+  const ir::Graph softmax = graph_of("out o = sum(j, softmax(j, sum(d, q * k)) * v)");
+  CHECK(reassociate(softmax, kTarget) == softmax);
+}
+
+TEST_CASE("reassociate: leaves sums over ragged axes") {
+  const ir::Graph ragged = graph_of("out o = sum(n, sum(d, q * k[j = near]) * v[j = near])");
+  CHECK(reassociate(ragged, kTarget) == ragged);
+}
+
+TEST_CASE("reassociate: leaves scores that softmax needs anyway, but not the second use of them") {
+  const ir::Graph both = graph_of(
+      "s = sum(d, q * k)\n"
+      "out p = sum(j, softmax(j, s) * v)\n"
+      "out o = sum(j, s * v)");
+  const ir::Graph after = reassociate(both, kTarget);
+  CHECK(operations(after) < operations(both));
+  CHECK(has_pair_plane(after));
+  const auto differs = difference(both, after);
+  CHECK_MESSAGE(!differs, differs.value_or(""));
+}
+
+TEST_CASE("reassociate: a factor taken out of a sum is still annihilated by rows of zeros") {
+  const ir::Graph before = ir::parse(
+      "axis i, j, e = 4\np : f32[i, j]\ng : f32[i]\nv : f32[j, e]\n"
+      "out o = sum(j, relu(p) * g * v)");
+  const ir::Graph after = reassociate(before, kTarget);
+  REQUIRE(after != before);
+  ir::Arrays inputs = random_inputs(before, Values::Ordinary, 1);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  inputs.at("p").data.assign(inputs.at("p").data.size(), -1);
+  inputs.at("g").data.assign(inputs.at("g").data.size(), nan);
+  const ir::Arrays outputs = ir::interpret(after, inputs, small_sizes(after));
+  for (const double x : outputs.at("o").data) CHECK(x == 0);
+}
+
+TEST_CASE("reassociate: a power by squaring is not unrolled") {
+  std::string statements;
+  for (int n = 0; n < 40; ++n) {
+    statements += fmt::format("x{} = {} * {}\n", n + 1, n == 0 ? "g" : fmt::format("x{}", n),
+                              n == 0 ? "g" : fmt::format("x{}", n));
+  }
+  const ir::Graph power = graph_of(statements + "out o = sum(j, x40 * v)");
+  const ir::Graph after = reassociate(power, kTarget);
+  CHECK(after.nodes.size() <= power.nodes.size() + 4);
+}
+
+TEST_CASE("extents: fixed in the text, also by way of other axes") {
+  const ir::Graph graph = ir::parse(
+      "axis a = 6, b = a, c = (a + 2) * b / 5 - 1, n, m = n + a, r < deg\n"
+      "deg : i32[a]\nx : f32[a, b, c]\nw : f32[n, m]\n"
+      "out o = sum((a, b, c), x) + sum((n, m), w) + f32(sum(a, sum(r, 1)))");
+  const auto extent = [&](std::string_view name) {
+    return fixed_extent(graph, find_axis(graph, name));
+  };
+  CHECK(extent("a") == 6);
+  CHECK(extent("b") == 6);
+  CHECK(extent("c") == 8);
+  CHECK(!extent("n"));
+  CHECK(!extent("m"));
+  CHECK(!extent("r"));
+  const ir::AxisId axes[] = {find_axis(graph, "a"), find_axis(graph, "n")};
+  CHECK(points(graph, axes) == 6 * 4096);
+}
+
+}  // namespace fovea::passes
