@@ -5,6 +5,8 @@
 namespace fovea::passes {
 namespace {
 
+constexpr std::int64_t kUsualExtent = 4096;
+
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
   return a / b - ((a % b != 0 && (a % b < 0) != (b < 0)) ? 1 : 0);
 }
@@ -38,6 +40,34 @@ std::optional<std::int64_t> fixed_extent(const ir::Graph& graph, ir::AxisId axis
   }
   if (stack.back() < 0) return std::nullopt;  // likewise
   return stack.back();
+}
+
+double points(const ir::Graph& graph, std::span<const ir::AxisId> axes) {
+  double product = 1;
+  for (const ir::AxisId axis : axes) {
+    product *= static_cast<double>(fixed_extent(graph, axis).value_or(kUsualExtent));
+  }
+  return product;
+}
+
+double operations(const ir::Graph& graph) {
+  double all = 0;
+  const auto fold = [&](ir::AxisId axis, const ir::Node& node) {
+    const ir::Type& x = graph.node(node.inputs[0]).type;
+    const ir::AxisId folded[] = {axis};
+    return points(graph, x.axes) * (x.has(axis) ? 1 : points(graph, folded));
+  };
+  for (const ir::Node& node : graph.nodes) {
+    all += ir::match(
+        node.op, [](const ir::Input&) { return 0.0; }, [](const ir::Constant&) { return 0.0; },
+        [](const ir::Index&) { return 0.0; },
+        [&](const ir::Map&) { return points(graph, node.type.axes); },
+        [&](const ir::Reduce& op) { return fold(op.axis, node); },
+        [&](const ir::Scan& op) { return fold(op.axis, node); },
+        [](const ir::Read&) { return 0.0; },  // a view, or a load that its user pays
+        [&](const ir::TopK& op) { return fold(op.axis, node); });
+  }
+  return all;
 }
 
 }  // namespace fovea::passes

@@ -13,6 +13,8 @@
 #include "ir/error.h"
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "passes/defer_normalization.h"
+#include "passes/reassociate.h"
 #include "passes/simplify.h"
 
 namespace fovea::passes {
@@ -20,6 +22,9 @@ namespace {
 
 constexpr Pass kPipeline[] = {
     {"simplify", simplify, "fold, share and drop"},
+    {"reassociate", reassociate, "order contractions by cost"},
+    {"defer_normalization", defer_normalization, "divide per row"},  // before fuse: frees the sum
+    {"simplify", simplify, "fold what the two above have opened"},
 };
 
 std::string_view environment(const char* name) {

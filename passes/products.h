@@ -1,0 +1,33 @@
+// passes/products.h — sums of products taken apart and put together again.
+//
+// A factor or divisor outside of a sum differs from the same inside in one point: inside, a term
+// that is exactly 0 annihilates it even when it is infinite or NaN (DESIGN: masks and padded rows
+// rely on it). So outside it is applied only where the sum is not 0, unless it is known to be
+// harmless. What is left are sums that cancel to exactly 0 while the factor is not finite.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "ir/build.h"
+#include "ir/graph.h"
+
+namespace fovea::passes {
+
+// The inputs of a map of that function.
+bool is_map(const ir::Node& node, ir::Fn fn);
+bool is_number(const ir::Node& node, double value);
+
+// y * c and y / l, taken out of the sum y.
+ir::NodeId times_outside(ir::Builder& into, ir::NodeId y, ir::NodeId c);
+ir::NodeId divide_outside(ir::Builder& into, ir::NodeId y, ir::NodeId l);
+
+// The product of factors, those over the fewest points first; 1 if there are none.
+ir::NodeId multiply(ir::Builder& into, const ir::Graph& extents, std::vector<ir::NodeId> factors);
+
+// The graph with one node replaced. `build` is given the new graph's id of every earlier node.
+using Build = std::function<ir::NodeId(ir::Builder& into, const std::vector<ir::NodeId>& to)>;
+ir::Graph replace(const ir::Graph& graph, ir::NodeId site, const Build& build);
+
+}  // namespace fovea::passes
