@@ -75,9 +75,24 @@ class KeptAxes {
     for (const AxisId axis : graph_.node(id).type.axes) keep(id, axis);
   }
 
+  // One input with the axis is enough; best one that cannot lose it.
+  NodeId giver(const Node& node, AxisId axis) const {
+    NodeId best = kNone;
+    for (const NodeId input : node.inputs) {
+      if (!graph_.node(input).type.has(axis)) continue;
+      const bool safe = contains(of(input), axis) || graph_.node(input).inputs.empty();
+      if (best == kNone || safe) best = input;
+    }
+    return best;
+  }
+
   void spread(NodeId id) {
     if (of(id).empty()) return;
     const Node& node = graph_.node(id);
+    if (std::holds_alternative<ir::Map>(node.op)) {
+      for (const AxisId axis : of(id)) keep(giver(node, axis), axis);
+      return;
+    }
     for (const NodeId input : node.inputs) {
       for (const AxisId axis : of(id)) keep(input, axis);
     }

@@ -25,7 +25,7 @@ v : f32[j, e]
 vd : f32[j, d]
 g : f32[i]
 deg : i32[i]
-near : i32[i, n]
+first : i32[i]
 )";
 
 ir::Graph graph_of(std::string_view statements) {
@@ -72,7 +72,8 @@ TEST_CASE("reassociate: softmax keeps its plane") {
 }
 
 TEST_CASE("reassociate: leaves sums over ragged axes") {
-  const ir::Graph ragged = graph_of("out o = sum(n, sum(d, q * k[j = near]) * v[j = near])");
+  const ir::Graph ragged =
+      graph_of("out o = sum(n, sum(d, q * k[j = first + n]) * v[j = first + n])");
   CHECK(reassociate(ragged, kTarget) == ragged);
 }
 
