@@ -135,7 +135,6 @@ class Translator {
   Maybe reduce(const ir::Reduce& op, const ir::Node& node) const;
   Maybe read(const ir::Read& op, const ir::Node& node);
   Maybe extent(AxisId axis) const;
-  bool is_own(AxisId axis) const;
   bool is_inside(NodeId coordinate, AxisId axis) const;
   const Maybe& coordinate(AxisId axis) const {
     return coordinates_[static_cast<std::size_t>(axis)];
@@ -263,20 +262,11 @@ Maybe Translator::extent(AxisId axis) const {
   return symbol ? Maybe(leaf(Kind::size, *symbol)) : std::nullopt;
 }
 
-// Whether the coordinate of an axis is its index, not what a read around this one put there.
-bool Translator::is_own(AxisId axis) const {
-  const Maybe& at = coordinate(axis);
-  if (!at || at->ops.size() != 1) return false;
-  if (axis == places_.row) return is_only(*at, Kind::row);
-  if (axis == places_.column) return is_only(*at, Kind::column);
-  return is_only(*at, Kind::batch) && places_.batch(axis) == at->ops[0].value;
-}
-
-// Whether a coordinate is the index of an axis of the same extent.
+// Whether a coordinate is the index of an axis of the same extent. A read around this one may have
+// put another coordinate there, but looks itself whether that is inside.
 bool Translator::is_inside(NodeId coordinate, AxisId axis) const {
   const auto* index = std::get_if<ir::Index>(&graph_.node(coordinate).op);
   if (index == nullptr) return false;
-  if (!is_own(index->axis)) return false;
   const ir::Axis &a = graph_.axis(index->axis), &b = graph_.axis(axis);
   const auto is_extent_of = [](const ir::Axis& x, AxisId of) {
     return x.extent.size() == 1 && x.extent[0].kind == ir::ExtentTerm::Kind::Axis &&

@@ -2,7 +2,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <random>
+
 #include "ir/build.h"
+#include "ir/interpret.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/masked_value.h"
@@ -42,12 +48,84 @@ std::string show(const ir::Graph& graph, ir::NodeId id) {
   return text.substr(start, text.find('\n', start) - start);
 }
 
+// The graph whose reductions of the plane are given nothing but what is visible.
+ir::Graph only_visible(const ir::Graph& graph) {
+  const ir::Kernel& kernel = graph.kernels[0];
+  const std::vector<ir::NodeId> reductions = plane_reductions(graph, kernel);
+  ir::Builder into(graph);
+  std::vector<ir::NodeId> to(graph.nodes.size(), ir::kNone);
+  const auto neutral = [&](const ir::Op& op, ir::Dtype dtype) {
+    const auto* reduce = std::get_if<ir::Reduce>(&op);
+    const bool is_bool = dtype == ir::Dtype::Bool;
+    const bool is_min = reduce != nullptr && reduce->fn == ir::ReduceFn::Min;
+    if (is_bool) return into.constant(is_min ? 1 : 0, ir::Dtype::Bool);
+    if (reduce != nullptr && reduce->fn == ir::ReduceFn::Sum) return into.constant(0);
+    return into.constant(is_min ? HUGE_VAL : -HUGE_VAL);
+  };
+  const std::function<ir::NodeId(ir::NodeId)> copy = [&](ir::NodeId id) {
+    ir::NodeId& done = to[static_cast<std::size_t>(id)];
+    if (done != ir::kNone) return done;
+    const ir::Node& node = graph.node(id);
+    std::vector<ir::NodeId> inputs;
+    for (const ir::NodeId input : node.inputs) inputs.push_back(copy(input));
+    if (std::ranges::find(reductions, id) != reductions.end()) {
+      const ir::NodeId nothing = neutral(node.op, into[inputs[0]].type.dtype);
+      inputs[0] = into.map(ir::Fn::Where, {copy(kernel.visible), inputs[0], nothing});
+    }
+    return done = into.copy(node, std::move(inputs));
+  };
+  std::vector<ir::Output> outputs = graph.outputs;
+  for (ir::Output& output : outputs) output.node = copy(output.node);
+  return into.finish(std::move(outputs));
+}
+
+ir::Arrays random_inputs(const ir::Graph& graph, const ir::Sizes& sizes) {
+  std::mt19937 random(7);
+  ir::Arrays inputs;
+  for (const ir::Node& node : graph.nodes) {
+    if (!std::holds_alternative<ir::Input>(node.op)) continue;
+    ir::Array& array = inputs[node.name];
+    array.dtype = node.type.dtype;
+    std::int64_t count = 1;
+    for (const ir::AxisId axis : node.type.axes) {
+      array.shape.push_back(sizes.at(graph.axis(axis).name));
+      count *= array.shape.back();
+    }
+    for (std::int64_t k = 0; k < count; ++k) {
+      const auto number = static_cast<double>(random() % 1000);
+      const bool is_bool = node.type.dtype == ir::Dtype::Bool;
+      array.data.push_back(ir::is_float(node.type.dtype) ? number / 500 - 1
+                           : is_bool                     ? std::fmod(number, 2)
+                                                         : std::fmod(number, 7));
+    }
+  }
+  return inputs;
+}
+
+// What is not visible does not change the results, by the definition.
+void check_meaning(const ir::Graph& masked) {
+  if (masked.kernels[0].visible == ir::kNone) return;
+  const ir::Graph less = only_visible(masked);
+  const ir::Sizes all{{"b", 2}, {"h", 2},  {"g", 2},  {"i", 5},
+                      {"j", 6}, {"d", 64}, {"e", 64}, {"n", 4}};
+  const ir::Sizes sizes{{"b", 2}, {"h", 2}, {"g", 2}, {"i", 5}, {"j", 6}};
+  const ir::Arrays inputs = random_inputs(masked, all);
+  const ir::Arrays expected = ir::interpret(masked, inputs, sizes);
+  const ir::Arrays found = ir::interpret(less, inputs, sizes);
+  for (const auto& [name, array] : expected) {
+    CAPTURE(name);
+    const auto same = [](double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); };
+    CHECK(std::ranges::equal(array.data, found.at(name).data, same));
+  }
+}
+
 Shown masks_of(const ir::Graph& graph) {
   const ir::Target& target = ir::targets()[0];
   const ir::Graph masked = block_mask(graph, target);
   ir::verify(masked, "block_mask");
   CHECK(masked.outputs.size() == graph.outputs.size());
   CHECK(block_mask(masked, target) == masked);
+  check_meaning(masked);
   const ir::Kernel& kernel = masked.kernels.at(0);
   return {show(masked, kernel.visible), show(masked, kernel.solid), kernel.reason};
 }
