@@ -43,7 +43,8 @@ TEST_CASE("defer_normalization: no division is left along the sum") {
       "out o = sum(j, (s / l) / (v + 3.0)) - 1.0",
       "out o = sum(j, (s / l + abs(s) / (l * l)) * v)",
       "out o = sum(j, (s / l + abs(s) / l) * v)",
-      "out o = sum(j, (s / l - exp(s) / abs(l)) * (s / l + 2.0 * s / (l + 3.0)))"};
+      "out o = sum(j, (s / l - exp(s) / abs(l)) * (s / l + 2.0 * s / (l + 3.0)))",
+      "out o = sum(j, (s / l + 2.0 * s / (l + 3.0)) * (s / l - exp(s) / abs(l)))"};
   for (const std::string_view statement : kFires) {
     INFO(statement);
     const ir::Graph before = graph_of(statement);
