@@ -34,7 +34,9 @@ ir::Sizes example_sizes(const ir::Graph& graph, std::int64_t rows, std::int64_t 
     if (!axis.extent.empty() || axis.degree != ir::kNone) continue;
     given[axis.name] = example_extent(axis.name, rows, columns, others);
   }
-  const auto extents = ir::resolve_extents(graph, {}, given);
+  // The axes alone, because no input has a shape yet.
+  const ir::Graph axes{.axes = graph.axes, .nodes = {}, .outputs = {}, .kernels = {}};
+  const auto extents = ir::resolve_extents(axes, {}, given);
   ir::Sizes sizes;
   for (std::size_t n = 0; n < extents.size(); ++n) sizes[graph.axes[n].name] = extents[n];
   return sizes;
