@@ -85,7 +85,9 @@ std::string_view name(ReduceFn fn);
 
 // Folds one axis away. Over bool, Max is "any" and Min is "all", Sum counts. An input without the
 // axis is constant along it: Reduce(Sum, j) of 1 is the extent of j. Over a ragged axis the result
-// gains the axes of the axis's degree.
+// gains the axes of the axis's degree; a degree below 0 is 0. Max and Min hand NaN on; ArgMax never
+// chooses NaN or -inf, ties to the lower coordinate, and is -1 where it chooses none. Max and Min of
+// no i32 are the least and the largest i32.
 struct Reduce {
   ReduceFn fn = ReduceFn::Sum;
   AxisId axis = kNone;
@@ -113,7 +115,8 @@ struct Read {
 };
 
 // The coordinates along `axis` of the size(into) largest elements, largest first, ties to the lower
-// coordinate, as i32 over `into` instead of `axis`; -1 where there are none left. -inf is never chosen.
+// coordinate, as i32 over `into` instead of `axis`; -1 where there are none left.
+// -inf and NaN are never chosen.
 struct TopK {
   AxisId axis = kNone;
   AxisId into = kNone;
