@@ -1,0 +1,130 @@
+#include <Halide.h>
+
+#include <algorithm>
+
+#include "codegen/emit.h"
+#include "ir/error.h"
+
+namespace fovea::codegen {
+
+using Halide::Expr;
+using namespace ir;
+
+Emitter::Emitter(const Graph& graph, bool exact) : graph_(graph), exact_(exact) {}
+
+Halide::Type Emitter::type(Dtype dtype) const {
+  if (dtype == Dtype::Bool) return Halide::Bool();
+  if (!is_float(dtype)) return Halide::Int(32);
+  return exact_ ? Halide::Float(64) : Halide::Float(32);
+}
+
+Expr Emitter::number(double x) const { return Halide::Internal::make_const(type(Dtype::F32), x); }
+
+ScopePtr Emitter::scope() const {
+  auto result = std::make_shared<Scope>();
+  result->at.resize(graph_.axes.size());
+  return result;
+}
+
+ScopePtr Emitter::with(const ScopePtr& scope, AxisId axis, Expr at) const {
+  auto result = std::make_shared<Scope>();
+  result->at = scope->at;
+  result->moved = scope->moved;
+  result->at[axis] = std::move(at);
+  return result;
+}
+
+Expr Emitter::value(NodeId id, const ScopePtr& scope, bool annihilating) {
+  annihilating = annihilating && exact_;
+  const auto key = std::make_pair(id, annihilating);
+  if (const auto known = scope->memo.find(key); known != scope->memo.end()) return known->second;
+  Expr result = resolve(id, scope);
+  if (!result.defined()) result = compute(id, scope, annihilating);
+  return scope->memo[key] = result;
+}
+
+Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
+  const Node& node = graph_.node(id);
+  return match(
+      node.op,
+      [&](const Constant& op) -> Expr {
+        if (node.type.dtype == Dtype::Bool) return op.value != 0 ? Halide::Internal::const_true()
+                                                                 : Halide::Internal::const_false();
+        if (node.type.dtype == Dtype::I32) return Expr(static_cast<std::int32_t>(op.value));
+        return number(op.value);
+      },
+      [&](const Index& op) -> Expr {
+        invariant(scope->at[op.axis].defined(), "an index has no coordinate here");
+        return scope->at[op.axis];
+      },
+      [&](const Map&) -> Expr { return map(id, scope, annihilating); },
+      [&](const Read&) -> Expr { return read(id, scope, annihilating); },
+      [&](const Input&) -> Expr { return invariant(false, "an input was not resolved"), Expr(); },
+      [&](const Reduce&) -> Expr { return invariant(false, "a reduction was not resolved"), Expr(); },
+      [&](const Scan&) -> Expr { return invariant(false, "a scan was not resolved"), Expr(); },
+      [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
+}
+
+Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
+  const Node& node = graph_.node(id);
+  const Fn fn = std::get<Map>(node.op).fn;
+  // Which inputs stay in the context of a sum's term.
+  const auto passes_on = [&](std::size_t n) {
+    switch (fn) {
+      case Fn::Mul: case Fn::Add: case Fn::Sub: case Fn::Neg: return true;
+      case Fn::Div: return n == 0;
+      case Fn::Where: return n > 0;
+      case Fn::Cast: return node.type.dtype == Dtype::F32;
+      default: return false;
+    }
+  };
+  std::vector<Expr> x;
+  for (std::size_t n = 0; n < node.inputs.size(); n++)
+    x.push_back(value(node.inputs[n], scope, annihilating && passes_on(n)));
+  if (annihilating && is_float(node.type.dtype) && (fn == Fn::Mul || fn == Fn::Div)) {
+    for (Expr& e : x) e = Halide::cast(type(Dtype::F32), e);
+    const Expr zero = number(0);
+    const Expr none = fn == Fn::Mul ? x[0] == zero || x[1] == zero : x[0] == zero;
+    return Halide::select(none, zero, fn == Fn::Mul ? x[0] * x[1] : x[0] / x[1]);
+  }
+  return apply(fn, std::move(x), node.type.dtype, exact_);
+}
+
+Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
+  const Node& node = graph_.node(id);
+  const Read& op = std::get<Read>(node.op);
+  const ScopePtr there = std::make_shared<Scope>();
+  there->at = scope->at;
+  there->moved = true;
+  std::vector<std::pair<Expr, NodeId>> conditions;  // inside, otherwise
+  std::size_t next = 1;
+  std::vector<std::pair<Expr, AxisId>> coordinates;
+  for (const Read::Coordinate& at : op.at) {
+    const NodeId coordinate = node.inputs[next++];
+    const NodeId otherwise = at.otherwise ? node.inputs[next++] : kNone;
+    const Expr where = Halide::cast<int>(value(coordinate, scope));
+    const NodeId degree = graph_.axis(at.axis).degree;
+    const Expr bound = degree == kNone ? extent(at.axis) : value(degree, there);
+    there->at[at.axis] = Halide::clamp(where, 0, Halide::max(bound, 1) - 1);
+    if (checked[id] && !at.otherwise) continue;
+    const Expr inside = where >= 0 && where < bound;
+    const Type& varies = graph_.node(coordinate).type;
+    const bool same = guards && otherwise == kNone &&
+                      std::ranges::all_of(varies.axes, [&](AxisId a) {
+                        return std::ranges::find(uniform, a) != uniform.end();
+                      });
+    if (same)
+      guards->push_back(inside);
+    else
+      conditions.emplace_back(inside, otherwise);
+  }
+  Expr result = value(node.inputs[0], there, annihilating);
+  for (auto at = conditions.rbegin(); at != conditions.rend(); ++at) {
+    const Expr other = at->second == kNone ? Halide::Internal::make_zero(result.type())
+                                           : Halide::cast(result.type(), value(at->second, scope, annihilating));
+    result = Halide::select(at->first, result, other);
+  }
+  return result;
+}
+
+}  // namespace fovea::codegen

@@ -1,0 +1,73 @@
+// codegen/emit.h — nodes as Halide expressions at a point. For .cpp files of this folder, which include
+// Halide.h first.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace fovea::codegen {
+
+// A point of the space of all axes: a coordinate for each axis that has one there.
+struct Scope {
+  std::vector<Halide::Expr> at;               // by AxisId; undefined where the axis has none
+  std::map<std::pair<ir::NodeId, bool>, Halide::Expr> memo;
+  bool moved = false;                         // below a Read
+};
+using ScopePtr = std::shared_ptr<Scope>;
+
+// Emits values. What a kernel does not compute inline (loads of leaves, calls of Funcs) comes from
+// `resolve`; everything else follows the definitions of ir/interpret.
+class Emitter {
+ public:
+  // exact: in double, and exact zeros annihilate in sums of products.
+  Emitter(const ir::Graph& graph, bool exact);
+
+  // The value if it is not to be computed inline, else an undefined Expr.
+  std::function<Halide::Expr(ir::NodeId, const ScopePtr&)> resolve;
+  // The extent of an axis.
+  std::function<Halide::Expr(ir::AxisId)> extent;
+  // Whether a Read's coordinates are known to be inside (checked before the kernel runs).
+  std::vector<bool> checked;
+  // If set, conditions "this read is inside" that vary only along `uniform` axes are collected here
+  // instead of being applied; the caller's product is zero where any of them is false.
+  std::vector<Halide::Expr>* guards = nullptr;
+  std::vector<ir::AxisId> uniform;
+
+  bool exact() const { return exact_; }
+  Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
+  // `annihilating`: as the term of a sum; only of effect if exact.
+  Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
+  // value(id) times a constant, folded into constants and row operands where that is exact enough.
+  Halide::Expr number(double x) const;
+
+  ScopePtr scope() const;  // no coordinates
+  ScopePtr with(const ScopePtr& scope, ir::AxisId axis, Halide::Expr at) const;
+
+ private:
+  Halide::Expr compute(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+  Halide::Expr map(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+  Halide::Expr read(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+
+  const ir::Graph& graph_;
+  bool exact_;
+};
+
+// Storage types as they lie in memory (bf16 and f16 as u16, i4 two to a byte, bool as u8).
+Halide::Type stored_type(ir::Dtype dtype);
+// From what was loaded (for i4 the nibble's byte and its coordinate) to f32 or i32 or bool.
+Halide::Expr decode(ir::Dtype dtype, Halide::Expr raw, Halide::Expr coordinate);
+// From a computed value to what is stored; i4 gives the low nibble.
+Halide::Expr encode(ir::Dtype dtype, Halide::Expr value);
+
+// 2^x for x <= 0 or so: relative error 2.4e-7, 2^0 == 1, exactly 0 from -127 down, NaN stays NaN.
+Halide::Expr exp2_below(Halide::Expr x);
+// An element function on computed values. `to`: the dtype of the result.
+Halide::Expr apply(ir::Fn fn, std::vector<Halide::Expr> x, ir::Dtype to, bool exact);
+
+}  // namespace fovea::codegen

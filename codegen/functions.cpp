@@ -1,0 +1,276 @@
+#include <Halide.h>
+
+#include <cmath>
+#include <limits>
+
+#include "codegen/emit.h"
+#include "ir/error.h"
+
+namespace fovea::codegen {
+namespace {
+
+using Halide::cast;
+using Halide::Expr;
+using Halide::reinterpret;
+using Halide::select;
+using ir::Dtype;
+using ir::Fn;
+
+bool is_float(const Expr& x) { return x.type().is_float(); }
+Expr like(const Expr& x, double value) { return Halide::Internal::make_const(x.type(), value); }
+Expr truth(const Expr& x) { return x.type().is_bool() ? x : x != cast(x.type(), 0); }
+
+Expr polynomial(const Expr& x, std::initializer_list<double> highest_first) {
+  Expr sum;
+  for (const double c : highest_first) sum = sum.defined() ? sum * x + like(x, c) : like(x, c);
+  return sum;
+}
+
+// x to the nearest integer, as a float, by the rounding of an addition.
+Expr nearest(const Expr& x) {
+  const Expr shift = like(x, 12582912.0);  // 1.5 * 2^23
+  return Halide::strict_float(Halide::strict_float(x + shift) - shift);
+}
+
+constexpr double kLog2E = 1.4426950408889634;
+
+Expr two_to(const Expr& n) { return reinterpret<float>((cast<int>(n) + 127) << 23); }
+
+// Any x; overflow gives inf, below the smallest subnormal 0. Cody-Waite in two steps.
+Expr exp_f32(const Expr& x) {
+  const Expr limited = select(x > 89.f, 89.f, x < -104.f, -104.f, x);
+  const Expr n = nearest(limited * float(kLog2E));
+  const Expr f = (limited - n * 0.693145752f) - n * 1.42860677e-6f;
+  const Expr p = polynomial(f, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
+                                1.6666665459e-1, 5.0000001201e-1, 1.0, 1.0});
+  const Expr half = Halide::floor(n * 0.5f);
+  return p * two_to(half) * two_to(n - half);
+}
+
+Expr exp2_f32(const Expr& x) {
+  const Expr limited = select(x > 129.f, 129.f, x < -151.f, -151.f, x);
+  const Expr n = nearest(limited);
+  const Expr p = polynomial(limited - n, {1.5353362e-4, 1.3398874e-3, 9.6184373e-3, 5.5503324e-2,
+                                          2.4022648e-1, 6.9314720e-1, 1.0});
+  const Expr half = Halide::floor(n * 0.5f);
+  return p * two_to(half) * two_to(n - half);
+}
+
+// Below .625 an odd polynomial, above by the exponential; within 3e-7 relative.
+Expr tanh_f32(const Expr& x) {
+  const Expr a = Halide::abs(x), square = x * x;
+  const Expr small =
+      x + x * square * polynomial(square, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2,
+                                           1.33314422036e-1, -3.33332819422e-1});
+  const Expr large = 1.f - 2.f / (exp_f32(2.f * Halide::select(a > 20.f, 20.f, a)) + 1.f);
+  return select(a < 0.625f, small, x < 0.f, -large, x > 0.f, large, x);
+}
+
+Expr library(const std::string& name, const std::vector<Expr>& x, bool exact) {
+  const Halide::Type type = exact ? Halide::Float(64) : Halide::Float(32);
+  return Halide::Internal::Call::make(type, exact ? name : name + "f", x,
+                                      Halide::Internal::Call::PureExtern);
+}
+
+Expr floor_div(const Expr& a, const Expr& b) {  // Halide keeps the remainder positive instead
+  if (Halide::Internal::is_positive_const(b)) return a / b;
+  return select(b == 0, 0, b < 0, (0 - a) / select(b == 0, 1, 0 - b), a / select(b == 0, 1, b));
+}
+
+Expr to_integer(const Expr& x, double low, double high) {
+  if (!is_float(x)) return Halide::clamp(cast<int>(x), int(low), int(high));
+  // Comparisons are false for NaN, which gives 0.
+  const Expr inside = x > like(x, low) && x < like(x, high);
+  const Expr whole = cast<int>(select(inside, x, like(x, 0)));
+  return select(inside, whole, x >= like(x, high), int(high), x <= like(x, low), int(low), 0);
+}
+
+Expr to_storage(const Expr& x, Dtype to, bool exact) {
+  const Halide::Type real = exact ? Halide::Float(64) : Halide::Float(32);
+  switch (to) {
+    case Dtype::F32: return cast(real, x);
+    case Dtype::BF16: return cast(real, cast<float>(cast(Halide::BFloat(16), cast<float>(x))));
+    case Dtype::F16: return cast(real, cast<float>(cast(Halide::Float(16), cast<float>(x))));
+    case Dtype::I32: return to_integer(x, -2147483648.0, 2147483647.0);
+    case Dtype::U8: return to_integer(x, 0, 255);
+    case Dtype::I8: return to_integer(x, -128, 127);
+    case Dtype::I4: return to_integer(x, -8, 7);
+    case Dtype::Bool: return truth(x);
+  }
+  return x;
+}
+
+Expr arithmetic(Fn fn, const Expr& a, const Expr& b) {
+  const bool real = is_float(a);
+  switch (fn) {
+    case Fn::Add: return a + b;
+    case Fn::Sub: return a - b;
+    case Fn::Mul: return a * b;
+    case Fn::Div: return real ? a / b : floor_div(a, b);
+    case Fn::Mod: return real ? a - b * Halide::floor(a / b) : a - b * floor_div(a, b);
+    // Comparisons with NaN are false: a NaN in either place must come out.
+    case Fn::Min: return real ? select(a < b || a != a, a, b) : Halide::min(a, b);
+    case Fn::Max: return real ? select(a > b || a != a, a, b) : Halide::max(a, b);
+    default: break;
+  }
+  invariant(false, "not an arithmetic function");
+  return {};
+}
+
+Expr compare(Fn fn, const Expr& a, const Expr& b) {
+  switch (fn) {
+    case Fn::Eq: return a == b;
+    case Fn::Ne: return a != b;
+    case Fn::Lt: return a < b;
+    case Fn::Le: return a <= b;
+    case Fn::Gt: return a > b;
+    case Fn::Ge: return a >= b;
+    default: break;
+  }
+  invariant(false, "not a comparison");
+  return {};
+}
+
+Expr transcendental(Fn fn, const Expr& x, bool exact) {
+  switch (fn) {
+    case Fn::Exp: return exact ? library("exp", {x}, true) : exp_f32(x);
+    case Fn::Exp2: return exact ? library("exp2", {x}, true) : exp2_f32(x);
+    case Fn::Tanh: return exact ? library("tanh", {x}, true) : tanh_f32(x);
+    case Fn::Log: return library("log", {x}, exact);
+    case Fn::Log1p: return library("log1p", {x}, exact);
+    case Fn::Erf: return library("erf", {x}, exact);
+    case Fn::Sin: return library("sin", {x}, exact);
+    case Fn::Cos: return library("cos", {x}, exact);
+    case Fn::Asin: return library("asin", {x}, exact);
+    case Fn::Acos: return library("acos", {x}, exact);
+    case Fn::Atan: return library("atan", {x}, exact);
+    case Fn::Acosh: return library("acosh", {x}, exact);
+    case Fn::Atanh: return library("atanh", {x}, exact);
+    default: break;
+  }
+  invariant(false, "not a transcendental function");
+  return {};
+}
+
+}  // namespace
+
+Expr exp2_below(Expr x) {
+  // Greater-than with the constant first keeps NaN; the constant term is exactly 1, so 2^-127 is 0.
+  x = select(x < -127.f, -127.f, x);
+  const Expr n = nearest(x);
+  const Expr p = polynomial(x - n, {1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1,
+                                    6.9314718e-1, 1.0});
+  return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
+}
+
+Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
+  const auto unify = [&](std::size_t from) {  // operands of one arithmetic
+    bool real = false;
+    for (std::size_t n = from; n < x.size(); n++) real |= is_float(x[n]);
+    for (std::size_t n = from; n < x.size(); n++)
+      x[n] = cast(real ? (exact ? Halide::Float(64) : Halide::Float(32)) : Halide::Int(32), x[n]);
+  };
+  const auto real = [&] { return cast(exact ? Halide::Float(64) : Halide::Float(32), x[0]); };
+  switch (fn) {
+    case Fn::Add: case Fn::Sub: case Fn::Mul: case Fn::Div: case Fn::Mod: case Fn::Min: case Fn::Max:
+      unify(0);
+      return arithmetic(fn, x[0], x[1]);
+    case Fn::Eq: case Fn::Ne: case Fn::Lt: case Fn::Le: case Fn::Gt: case Fn::Ge:
+      unify(0);
+      return compare(fn, x[0], x[1]);
+    case Fn::And: return truth(x[0]) && truth(x[1]);
+    case Fn::Or: return truth(x[0]) || truth(x[1]);
+    case Fn::Not: return !truth(x[0]);
+    case Fn::Where:
+      if (to != Dtype::Bool) unify(1);
+      return select(truth(x[0]), x[1], x[2]);
+    case Fn::Pow: {
+      const Halide::Type type = exact ? Halide::Float(64) : Halide::Float(32);
+      return library("pow", {cast(type, x[0]), cast(type, x[1])}, exact);
+    }
+    case Fn::LeakyRelu: {
+      unify(0);
+      return select(x[0] < like(x[0], 0), x[0] * x[1], x[0]);
+    }
+    case Fn::Neg: unify(0); return is_float(x[0]) ? x[0] * like(x[0], -1) : 0 - x[0];
+    case Fn::Abs: unify(0); return is_float(x[0]) ? Halide::abs(x[0]) : select(x[0] < 0, 0 - x[0], x[0]);
+    case Fn::Relu: unify(0); return select(x[0] < like(x[0], 0), like(x[0], 0), x[0]);
+    case Fn::Floor: unify(0); return is_float(x[0]) ? Halide::floor(x[0]) : x[0];
+    case Fn::Round: unify(0); return is_float(x[0]) ? Halide::round(x[0]) : x[0];
+    case Fn::Sqrt: return Halide::sqrt(real());
+    case Fn::Rsqrt: return like(real(), 1) / Halide::sqrt(real());
+    case Fn::Sigmoid: {
+      const Expr v = real();
+      return like(v, 1) / (like(v, 1) + transcendental(Fn::Exp, v * like(v, -1), exact));
+    }
+    case Fn::Elu: {
+      const Expr v = real();
+      const Expr low = select(v > like(v, 0), like(v, 0), v);
+      const Expr negative = exact ? library("expm1", {low}, true)
+                                  : select(low > -0.1f,
+                                           low * polynomial(low, {8.3333333e-3, 4.1666667e-2, 1.6666667e-1,
+                                                                  0.5, 1.0}),
+                                           exp_f32(low) - 1.f);
+      return select(v > like(v, 0), v, negative);
+    }
+    case Fn::Gelu: {
+      const Expr v = real();
+      return v * like(v, 0.5) *
+             (like(v, 1) + transcendental(Fn::Erf, v * like(v, 0.70710678118654752), exact));
+    }
+    case Fn::Cast: return to_storage(x[0], to, exact);
+    default: return transcendental(fn, real(), exact);
+  }
+}
+
+Halide::Type stored_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::F32: return Halide::Float(32);
+    case Dtype::BF16:
+    case Dtype::F16: return Halide::UInt(16);
+    case Dtype::I32: return Halide::Int(32);
+    case Dtype::I8: return Halide::Int(8);
+    case Dtype::U8:
+    case Dtype::I4:
+    case Dtype::Bool: return Halide::UInt(8);
+  }
+  return {};
+}
+
+Expr decode(Dtype dtype, Expr raw, Expr coordinate) {
+  switch (dtype) {
+    case Dtype::F32:
+    case Dtype::I32: return raw;
+    case Dtype::BF16: return reinterpret<float>(cast<std::uint32_t>(raw) << 16);
+    case Dtype::F16: {
+      // The bits of the half, moved, are the value times 2^-112, exact with subnormals; then infinity.
+      const Expr wide = cast<std::uint32_t>(raw);
+      const Expr sign = (wide & 0x8000u) << 16, rest = wide & 0x7fffu;
+      const Expr finite = reinterpret<float>(rest << 13) * 5.192296858534828e33f;
+      const Expr special = reinterpret<float>((rest << 13) | 0x7f800000u);
+      return reinterpret<float>(reinterpret<std::uint32_t>(select(rest >= Halide::cast<std::uint32_t>(0x7c00), special, finite)) | sign);
+    }
+    case Dtype::U8:
+    case Dtype::I8: return cast<int>(raw);
+    case Dtype::I4: {
+      const Expr nibble = (cast<int>(raw) >> ((coordinate & 1) * 4)) & 15;
+      return (nibble ^ 8) - 8;
+    }
+    case Dtype::Bool: return raw != cast<std::uint8_t>(0);
+  }
+  return raw;
+}
+
+Expr encode(Dtype dtype, Expr value) {
+  switch (dtype) {
+    case Dtype::F32: return cast<float>(value);
+    case Dtype::BF16:
+      return reinterpret<std::uint16_t>(cast(Halide::BFloat(16), cast<float>(value)));
+    case Dtype::F16: return reinterpret<std::uint16_t>(cast(Halide::Float(16), cast<float>(value)));
+    case Dtype::I4: return cast<std::uint8_t>(cast<int>(value) & 15);
+    case Dtype::Bool: return cast<std::uint8_t>(select(value, 1, 0));
+    default: return cast(stored_type(dtype), value);
+  }
+}
+
+}  // namespace fovea::codegen

@@ -1,0 +1,29 @@
+// passes/fuse.h
+// Partitions the graph into kernels, none of which stores anything on a pair plane unless it is an
+// output.
+//
+//   s = sum(d, q * k)                     kernel o(o) over i, j     one walk over the plane of i and j
+//   p = softmax(j, s)             →         s, exp(s - max), the row maximum and sum, and the
+//   out o = sum(j, p * v)                   weighted sum live for the length of one tile
+//
+// Reductions of one plane are computed in one walk unless one needs another's result; a sum that is
+// linear in exp(x - max(x)) does not need the maximum before (it is rescaled as the maximum grows).
+// Sums over columns and over rows of the plane go into the same walk. Element-wise consumers of row
+// results become the end of the kernel. Everything else is a kernel off the plane for every
+// reduction, scan, top-k and output.
+//
+// Needs: nothing. Leaves alone: graphs that have kernels; planes too small to be worth it, ragged
+// ones, and ones that are read at other coordinates (the reason is kept for `explain`).
+#pragma once
+
+#include "ir/graph.h"
+#include "ir/target.h"
+
+namespace fovea::passes {
+
+ir::Graph fuse(const ir::Graph& graph, const ir::Target& target);
+
+// The same partition without kernels on a plane: every reduction is stored. What fusing is compared with.
+ir::Graph partition_unfused(const ir::Graph& graph, const ir::Target& target);
+
+}  // namespace fovea::passes
