@@ -43,7 +43,6 @@ class Emitter {
   Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
   // `annihilating`: as the term of a sum; only of effect if exact.
   Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
-  // value(id) times a constant, folded into constants and row operands where that is exact enough.
   Halide::Expr number(double x) const;
 
   ScopePtr scope() const;  // no coordinates
@@ -67,6 +66,10 @@ Halide::Expr encode(ir::Dtype dtype, Halide::Expr value);
 
 // 2^x for x <= 0 or so: relative error 2.4e-7, 2^0 == 1, exactly 0 from -127 down, NaN stays NaN.
 Halide::Expr exp2_below(Halide::Expr x);
+// The same for any x: infinity from 2^128 up.
+Halide::Expr exp2_any(Halide::Expr x);
+// By the bits: Halide folds x != x to false.
+Halide::Expr not_a_number(Halide::Expr x);
 // An element function on computed values. `to`: the dtype of the result.
 Halide::Expr apply(ir::Fn fn, std::vector<Halide::Expr> x, ir::Dtype to, bool exact);
 

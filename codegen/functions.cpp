@@ -7,6 +7,15 @@
 #include "ir/error.h"
 
 namespace fovea::codegen {
+
+// Halide folds x != x to false, so by the bits.
+Halide::Expr not_a_number(Halide::Expr x) {
+  if (x.type().bits() == 64)
+    return (Halide::reinterpret<std::int64_t>(x) & Halide::Expr(std::int64_t{0x7fffffffffffffff})) >
+           Halide::Expr(std::int64_t{0x7ff0000000000000});
+  return (Halide::reinterpret<int>(x) & 0x7fffffff) > 0x7f800000;
+}
+
 namespace {
 
 using Halide::cast;
@@ -109,8 +118,8 @@ Expr arithmetic(Fn fn, const Expr& a, const Expr& b) {
     case Fn::Div: return real ? a / b : floor_div(a, b);
     case Fn::Mod: return real ? a - b * Halide::floor(a / b) : a - b * floor_div(a, b);
     // Comparisons with NaN are false: a NaN in either place must come out.
-    case Fn::Min: return real ? select(a < b || a != a, a, b) : Halide::min(a, b);
-    case Fn::Max: return real ? select(a > b || a != a, a, b) : Halide::max(a, b);
+    case Fn::Min: return real ? select(a < b || not_a_number(a), a, b) : Halide::min(a, b);
+    case Fn::Max: return real ? select(a > b || not_a_number(a), a, b) : Halide::max(a, b);
     default: break;
   }
   invariant(false, "not an arithmetic function");
@@ -153,6 +162,11 @@ Expr transcendental(Fn fn, const Expr& x, bool exact) {
 }
 
 }  // namespace
+
+Expr exp2_any(Expr x) {
+  // 2^128 comes out as infinity by its bits.
+  return exp2_below(select(x > 128.f, 128.f, x));
+}
 
 Expr exp2_below(Expr x) {
   // Greater-than with the constant first keeps NaN; the constant term is exactly 1, so 2^-127 is 0.

@@ -1,6 +1,8 @@
 // codegen/lower.h — kernels as Halide pipelines. For .cpp files of this folder, which include Halide.h first.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,5 +34,23 @@ struct Source {
 // Results as plain loop nests: every fold inside a kernel is computed where it is needed. Each result
 // may be cropped. `exact`: in double, with annihilation.
 Function lower_plain(const Source& source, const std::vector<ir::NodeId>& results, bool exact);
+
+// A kernel on a pair plane: `prepare` packs what a tile of rows needs and begins its accumulators,
+// `step` walks one chunk of the tile's column blocks, `finish` turns accumulators into results.
+struct TiledFunctions {
+  Function prepare, step, finish;
+  std::optional<Function> evaluate;  // of the mask, where intervals cannot decide it
+  std::vector<runtime::Tiled::Accumulator> accumulators;
+  int doubt = -1;
+};
+
+// `add` gives the buffer with that description an index in the program. Results over rows of the
+// plane lie in stored buffers whose columns are padded to whole blocks (padded_columns).
+TiledFunctions lower_tiled(const Source& source, const ir::Kernel& kernel, const ir::Region& region,
+                           const std::function<int(runtime::Buffer)>& add);
+
+// As symbols of the program: the extent of an axis, and that of the columns rounded up to blocks.
+runtime::Size extent_size(const ir::Graph& graph, ir::AxisId axis);
+runtime::Size padded_columns(const ir::Kernel& kernel);
 
 }  // namespace fovea::codegen

@@ -160,7 +160,7 @@ class Nest {
         } else {
           f(vars) = max ? lowest(type) : highest(type);
           const Expr so_far = f(vars), better = max ? x > so_far : x < so_far;
-          f(vars) = Halide::select(type.is_float() ? better || x != x : better, x, so_far);
+          f(vars) = Halide::select(type.is_float() ? better || not_a_number(x) : better, x, so_far);
         }
         break;
       }

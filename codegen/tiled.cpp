@@ -1,0 +1,341 @@
+#include <Halide.h>
+
+#include "codegen/tiled.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ir/error.h"
+
+namespace fovea::codegen {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+using namespace ir;
+using Kind = runtime::Argument::Kind;
+
+Tiling tiling_of(const Kernel& kernel, const Target& target) {
+  const bool many = target.registers >= 32;
+  Tiling tiling{kernel.row_tile, kernel.column_block, kernel.chunk, target.lanes, 0, 0, 0, 0};
+  // Accumulators fill the registers but for what the operands of one multiply-add need.
+  tiling.score_rows = (many ? 3 : 2) * target.lanes;
+  tiling.score_columns = many ? 8 : 6;
+  tiling.value_rows = 6;
+  tiling.value_columns = (many ? 4 : 2) * target.lanes;
+  return tiling;
+}
+
+bool TiledContext::is_batch(AxisId axis) const {
+  return std::ranges::find(region.batch, axis) != region.batch.end();
+}
+
+std::vector<AxisId> TiledContext::other_axes(const Type& type) const {
+  std::vector<AxisId> result;
+  for (AxisId a = 0; a < static_cast<AxisId>(source.graph.axes.size()); a++)
+    if (type.has(a) && a != kernel.row && a != kernel.column && !is_batch(a)) result.push_back(a);
+  return result;
+}
+
+std::vector<std::int64_t> TiledContext::extents(const Signature& signature,
+                                                const std::vector<AxisId>& axes) const {
+  std::vector<std::int64_t> result;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    result.push_back(*axis == kernel.row ? tiling.rows : signature.fixed_extent(*axis));
+  return result;
+}
+
+std::vector<runtime::Size> TiledContext::sizes(const std::vector<AxisId>& axes) const {
+  std::vector<runtime::Size> result;
+  for (const AxisId axis : axes)
+    result.push_back(axis == kernel.row
+                         ? runtime::Size{{runtime::SizeTerm::Kind::number, tiling.rows}}
+                         : extent_size(source.graph, axis));
+  return result;
+}
+
+bool TiledContext::touches_memory(NodeId id) const {
+  std::vector<NodeId> stack{id};
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId at = stack.back();
+    stack.pop_back();
+    if (!seen.insert(at).second) continue;
+    if (source.leaves[at]) return true;
+    for (const NodeId input : source.graph.node(at).inputs) stack.push_back(input);
+  }
+  return false;
+}
+
+bool TiledContext::is_row_operand(NodeId id) const {
+  const Type& type = source.graph.node(id).type;
+  if (!type.has(kernel.row) || type.has(kernel.column) || !touches_memory(id)) return false;
+  return plane_reductions_of(source.graph, id, kernel.row, kernel.column, source.leaves).empty();
+}
+
+ScopePtr TiledContext::scope(Emitter& emitter, Signature& signature, const Expr& row) const {
+  ScopePtr scope = emitter.scope();
+  for (std::size_t n = 0; n < region.batch.size(); n++)
+    scope->at[region.batch[n]] = signature.number(Kind::batch, static_cast<int>(n),
+                                                  "at_" + source.graph.axis(region.batch[n]).name);
+  scope->at[kernel.row] = signature.number(Kind::row, 0, "row") + row;
+  return scope;
+}
+
+runtime::Size extent_size(const Graph&, AxisId axis) {
+  return {{runtime::SizeTerm::Kind::symbol, axis}};
+}
+
+runtime::Size padded_columns(const Kernel& kernel) {
+  using K = runtime::SizeTerm::Kind;
+  return {{K::symbol, kernel.column}, {K::number, kernel.column_block}, {K::ceil_div, 0},
+          {K::number, kernel.column_block}, {K::mul, 0}};
+}
+
+namespace {
+
+Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
+
+void setup(Emitter& emitter, Signature& signature, const Source& source) {
+  emitter.extent = [&signature](AxisId axis) { return signature.extent(axis); };
+  emitter.checked = source.checked;
+}
+
+// Dimensions of a buffer as Vars, fastest first.
+std::vector<Var> vars_of(const std::vector<AxisId>& axes, AxisId row, const Var& r) {
+  std::vector<Var> result;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    result.push_back(*axis == row ? r : var(*axis));
+  return result;
+}
+
+}  // namespace
+
+Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& initial) {
+  Signature signature(context.source.graph, context.source.places);
+  Emitter emitter(context.source.graph, false);
+  setup(emitter, signature, context.source);
+  emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
+    return context.source.leaves[id] ? signature.load(id, scope, {context.kernel.row}) : Expr();
+  };
+  Function function;
+  function.name = context.source.name + "_prepare";
+  const Var r("r");
+  const auto finish = [&](Func f, const std::vector<AxisId>& axes, int buffer, bool vectorize) {
+    const auto extents = context.extents(signature, axes);
+    promise(f.output_buffer(), extents, true);
+    if (vectorize && extents[0] >= context.tiling.lanes)
+      f.vectorize(f.args()[0], context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+    signature.add_result(buffer);
+    function.outputs.push_back(f);
+  };
+  for (std::size_t n = 0; n < context.packed.size(); n++) {
+    const Packed& packed = context.packed[n];
+    const ScopePtr scope = context.scope(emitter, signature, r);
+    for (const AxisId axis : packed.axes) scope->at[axis] = var(axis);
+    std::vector<AxisId> axes = packed.axes;
+    axes.push_back(context.kernel.row);
+    Func f("packed" + std::to_string(n));
+    Expr value = emitter.value(packed.what.first, scope);
+    if (packed.what.second != 1) value = Halide::cast<float>(value) * float(packed.what.second);
+    if (value.type().is_bool()) value = Halide::cast<std::uint8_t>(value);
+    f(vars_of(axes, context.kernel.row, r)) = value;
+    finish(f, axes, packed.buffer, true);
+  }
+  for (const State& state : context.states) {
+    std::vector<AxisId> axes = state.inner;
+    axes.push_back(context.kernel.row);
+    axes.insert(axes.end(), state.features.begin(), state.features.end());
+    Func f("begin" + std::to_string(state.reduction->node));
+    const Node& node = context.source.graph.node(state.reduction->node);
+    f(vars_of(axes, context.kernel.row, r)) =
+        Halide::Internal::make_const(node.type.dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(node.type.dtype),
+                                     initial.at(state.reduction->node));
+    finish(f, axes, state.buffer, true);
+  }
+  function.halide = signature.halide();
+  function.arguments = signature.runtime();
+  return function;
+}
+
+Function lower_finish(TiledContext& context, int& doubt) {
+  const Graph& graph = context.source.graph;
+  const AxisId row = context.kernel.row;
+  Signature signature(graph, context.source.places);
+  Emitter emitter(graph, false);
+  setup(emitter, signature, context.source);
+  RDom rr(0, context.tiling.rows, "rr");
+  const Expr first = signature.number(Kind::row, 0, "row");
+  const auto state_at = [&](const State& state, const ScopePtr& scope) {
+    std::vector<AxisId> axes = state.inner;
+    axes.push_back(row);
+    axes.insert(axes.end(), state.features.begin(), state.features.end());
+    const Node& node = graph.node(state.reduction->node);
+    const Halide::Type type =
+        node.type.dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(node.type.dtype);
+    Halide::ImageParam image =
+        signature.buffer(state.buffer, type, context.extents(signature, axes));
+    std::vector<Expr> at;
+    for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+      at.push_back(*axis == row ? scope->at[row] - first : scope->at[*axis]);
+    return Expr(image(at));
+  };
+  const auto is_followed = [&](NodeId maximum) {
+    return std::ranges::any_of(context.region.reductions, [&](const PlaneReduction& other) {
+      return other.maximum == maximum;
+    });
+  };
+  const auto base_two = [&](NodeId maximum) {
+    for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++)
+      if (const auto found = stabilised(graph, id); found && found->maximum == maximum && found->base_two)
+        return true;
+    return false;
+  };
+  emitter.resolve = [&](NodeId id, const ScopePtr& scope) -> Expr {
+    if (context.source.leaves[id]) return signature.load(id, scope, {row});
+    for (const State& state : context.states) {
+      if (state.reduction->node != id) continue;
+      Expr value = state_at(state, scope);
+      if (is_followed(id)) {
+        const float lowest = -std::numeric_limits<float>::max();
+        if (!base_two(id)) value = value * 0.69314718056f;
+        value = Halide::select(state_at(state, scope) <= lowest,
+                               -std::numeric_limits<float>::infinity(), value);
+      }
+      return graph.node(id).type.dtype == Dtype::Bool ? value != Halide::cast<std::uint8_t>(0) : value;
+    }
+    return {};
+  };
+  Function function;
+  function.name = context.source.name + "_finish";
+  for (const NodeId result : context.kernel.results) {
+    const auto* reduction = context.region.find(result);
+    if (reduction && !reduction->over_columns) continue;  // already where it belongs
+    const Place& place = context.source.places.at(result);
+    RDom r(0, context.tiling.rows, "r" + std::to_string(result));
+    r.where(r.x < signature.extent(row) - first);
+    const ScopePtr scope = context.scope(emitter, signature, r.x);
+    std::vector<Var> pure;
+    std::vector<Expr> at;
+    for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
+      pure.push_back(var(*axis));
+      if (*axis == row || context.is_batch(*axis)) {
+        at.push_back(scope->at[*axis]);
+      } else {
+        scope->at[*axis] = pure.back();
+        at.push_back(pure.back());
+      }
+    }
+    Func f("result" + std::to_string(result));
+    const Expr value = encode(place.dtype, emitter.value(result, scope));
+    f(pure) = Halide::undef(value.type());
+    f(at) = value;
+    promise(f.output_buffer(), signature.fixed_extents(place), true);
+    const AxisId last = place.layout.back();
+    std::vector<Halide::VarOrRVar> order;
+    for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
+      if (*axis != row && !context.is_batch(*axis)) order.push_back(var(*axis));
+    order.push_back(r.x);
+    if (order.size() > 1) f.update().reorder(order);
+    const std::int64_t width = signature.fixed_extent(last);
+    if (last != row && !context.is_batch(last) && (width < 0 || width >= context.tiling.lanes))
+      f.update().vectorize(var(last), context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+    signature.add_result(place.buffer);
+    function.outputs.push_back(f);
+  }
+  // Rows whose scores all fell to -inf: masked, or too large for f32.
+  std::vector<const State*> maxima;
+  for (const State& state : context.states)
+    if (is_followed(state.reduction->node) && state.inner.empty()) maxima.push_back(&state);
+  if (!maxima.empty()) {
+    runtime::Buffer buffer{context.source.name + ".doubt", runtime::Buffer::Role::scratch,
+                           runtime::Type::i32, {{{runtime::SizeTerm::Kind::number, 1}}}};
+    doubt = context.add(buffer);
+    RDom r(0, context.tiling.rows, "rdoubt");
+    r.where(r.x < signature.extent(row) - first);
+    const ScopePtr scope = context.scope(emitter, signature, r.x);
+    Func f("doubt");
+    const Var x("x");
+    f(x) = 0;
+    for (const State* state : maxima)
+      f(0) = f(0) | Halide::select(state_at(*state, scope) == -std::numeric_limits<float>::max(), 1, 0);
+    promise(f.output_buffer(), {1}, true);
+    signature.add_result(doubt);
+    function.outputs.push_back(f);
+  }
+  function.halide = signature.halide();
+  function.arguments = signature.runtime();
+  return function;
+}
+
+Function lower_evaluate(TiledContext& context) {
+  const Graph& graph = context.source.graph;
+  const Kernel& kernel = context.kernel;
+  Signature signature(graph, context.source.places);
+  Emitter emitter(graph, false);
+  setup(emitter, signature, context.source);
+  emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
+    return context.source.leaves[id] ? signature.load(id, scope, {kernel.row, kernel.column}) : Expr();
+  };
+  Function function;
+  function.name = context.source.name + "_evaluate";
+  const int lanes = context.tiling.lanes, block = context.tiling.block;
+  for (const bool any : {true, false}) {
+    const NodeId condition = any ? kernel.visible : kernel.solid;
+    const Var x("x"), n("n");
+    // Lanes of columns first, then their fold.
+    Func wide(any ? "any_wide" : "all_wide"), f(any ? "any" : "all");
+    RDom r(0, context.tiling.rows, 0, block / lanes, any ? "rany" : "rall");
+    r.where(r.x < signature.extent(kernel.row) - signature.number(Kind::row, 0, "row"));
+    const ScopePtr scope = context.scope(emitter, signature, r.x);
+    const Expr column = n * block + r.y * lanes + x;
+    scope->at[kernel.column] = column;
+    Expr holds = condition == kNone ? Halide::Internal::const_true()
+                                    : emitter.value(condition, scope);
+    const Expr inside = column < signature.extent(kernel.column);
+    holds = Halide::cast<std::uint8_t>(any ? holds && inside : holds || !inside);
+    const Expr one = Halide::cast<std::uint8_t>(1), zero = Halide::cast<std::uint8_t>(0);
+    wide(x, n) = any ? zero : one;
+    wide(x, n) = any ? wide(x, n) | holds : wide(x, n) & holds;
+    RDom l(0, lanes, any ? "lany" : "lall");
+    f(n) = any ? zero : one;
+    f(n) = any ? f(n) | wide(l, n) : f(n) & wide(l, n);
+    wide.compute_at(f, n).bound_extent(x, lanes).vectorize(x).update().reorder(x, r.x, r.y).vectorize(x);
+    Var outer("no"), inner("ni");
+    f.compute_root();
+    Func out(any ? "any_out" : "all_out");
+    out(n) = f(n);
+    f.compute_at(out, n);
+    promise(out.output_buffer(), {-1}, true);
+    function.outputs.push_back(out);
+  }
+  function.halide = signature.halide();
+  function.arguments = signature.runtime();
+  function.arguments.push_back({Kind::any, 0});
+  function.arguments.push_back({Kind::all, 0});
+  return function;
+}
+
+TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
+                           const std::function<int(runtime::Buffer)>& add) {
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
+  TiledFunctions functions;
+  functions.step = lower_step(context, functions);
+  std::map<NodeId, double> initial;
+  for (const State& state : context.states) {
+    const Node& node = source.graph.node(state.reduction->node);
+    const Reduce& reduce = std::get<Reduce>(node.op);
+    const double infinity = std::numeric_limits<double>::infinity();
+    const bool real = is_float(node.type.dtype), truth = node.type.dtype == Dtype::Bool;
+    double value = 0;
+    if (reduce.fn == ReduceFn::Max) value = truth ? 0 : real ? -infinity : -2147483648.0;
+    if (reduce.fn == ReduceFn::Min) value = truth ? 1 : real ? infinity : 2147483647.0;
+    initial[state.reduction->node] = value;
+  }
+  functions.prepare = lower_prepare(context, initial);
+  functions.finish = lower_finish(context, functions.doubt);
+  return functions;
+}
+
+}  // namespace fovea::codegen

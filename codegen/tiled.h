@@ -1,0 +1,76 @@
+// codegen/tiled.h — the step of a kernel on a pair plane, in the making. For .cpp files of this folder,
+// which include Halide.h first.
+//
+// The plane lies as [column][row], rows across the lanes: a tile of rows times the blocks of a chunk.
+//   packed    row operands, one vector of rows for each of their other coordinates
+//   contraction  a fold of a term over a feature axis, in a register tile of rows x columns
+//   panel     a product of plane values, kept for the length of a step
+//   folds     of panels, over columns to accumulators of the tile, over rows to stored accumulators
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/lower.h"
+
+namespace fovea::codegen {
+
+struct Tiling {
+  int rows, block, chunk;   // of the kernel
+  int lanes;                // f32 of a vector
+  int score_rows, score_columns;  // register tile of a contraction to the plane
+  int value_rows, value_columns;  // and of one from it
+};
+
+Tiling tiling_of(const ir::Kernel& kernel, const ir::Target& target);
+
+// A node times a constant.
+using Scaled = std::pair<ir::NodeId, double>;
+
+// A row operand packed by `prepare`: its other axes, then rows fastest.
+struct Packed {
+  Scaled what;
+  std::vector<ir::AxisId> axes;  // slowest first, without rows and batch
+  int buffer;
+};
+
+// A row accumulator, kept in scratch from chunk to chunk.
+struct State {
+  const ir::PlaneReduction* reduction;
+  std::vector<ir::AxisId> inner;     // looped outside the tile, slowest first
+  std::vector<ir::AxisId> features;  // within a row, slowest first
+  int buffer;
+};
+
+// What prepare, step and finish share.
+struct TiledContext {
+  const Source& source;
+  const ir::Kernel& kernel;
+  const ir::Region& region;
+  Tiling tiling;
+  std::function<int(runtime::Buffer)> add;
+  std::vector<Packed> packed;
+  std::vector<State> states;
+
+  bool is_batch(ir::AxisId axis) const;
+  // Axes of a type, ascending, without row, column and batch.
+  std::vector<ir::AxisId> other_axes(const ir::Type& type) const;
+  // Extents of a scratch buffer over axes with `last` fastest; for Halide and for the runtime.
+  std::vector<std::int64_t> extents(const Signature& signature, const std::vector<ir::AxisId>& axes) const;
+  std::vector<runtime::Size> sizes(const std::vector<ir::AxisId>& axes) const;
+  // Row operands are as far as they go without columns and depend on memory.
+  bool is_row_operand(ir::NodeId id) const;
+  bool touches_memory(ir::NodeId id) const;
+  // The coordinates of a point of the tile.
+  ScopePtr scope(Emitter& emitter, Signature& signature, const Halide::Expr& row) const;
+};
+
+Function lower_prepare(TiledContext& context, const std::map<ir::NodeId, double>& initial);
+Function lower_step(TiledContext& context, TiledFunctions& functions);
+Function lower_finish(TiledContext& context, int& doubt);
+Function lower_evaluate(TiledContext& context);
+
+}  // namespace fovea::codegen
