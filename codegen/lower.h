@@ -24,7 +24,7 @@ struct Function {
 // What every lowering starts from.
 struct Source {
   const ir::Graph& graph;
-  const Places& places;
+  const Placement& places;
   ir::Leaves leaves;          // what is in memory before the kernel runs
   std::vector<bool> checked;  // by node: Reads whose coordinates were checked before
   const ir::Target& target;
@@ -33,7 +33,11 @@ struct Source {
 
 // Results as plain loop nests: every fold inside a kernel is computed where it is needed. Each result
 // may be cropped. `exact`: in double, with annihilation.
-Function lower_plain(const Source& source, const std::vector<ir::NodeId>& results, bool exact);
+struct Result {
+  ir::NodeId node;
+  Place place;
+};
+Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact);
 
 // A kernel on a pair plane: `prepare` packs what a tile of rows needs and begins its accumulators,
 // `step` walks one chunk of the tile's column blocks, `finish` turns accumulators into results.
@@ -48,6 +52,10 @@ struct TiledFunctions {
 // plane lie in stored buffers whose columns are padded to whole blocks (padded_columns).
 TiledFunctions lower_tiled(const Source& source, const ir::Kernel& kernel, const ir::Region& region,
                            const std::function<int(runtime::Buffer)>& add);
+
+// Of a kernel whose mask intervals cannot decide: which blocks of a tile have anything visible, and
+// which are visible and mask-free throughout.
+Function lower_mask(const Source& source, const ir::Kernel& kernel, const ir::Region& region);
 
 // As symbols of the program: the extent of an axis, and that of the columns rounded up to blocks.
 runtime::Size extent_size(const ir::Graph& graph, ir::AxisId axis);

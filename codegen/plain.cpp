@@ -36,8 +36,8 @@ Expr highest(const Halide::Type& type) {
 // One result and the folds that it needs.
 class Nest {
  public:
-  Nest(const Source& source, Signature& signature, NodeId result, bool exact, int number)
-      : source_(source), graph_(source.graph), signature_(signature), result_(result),
+  Nest(const Source& source, Signature& signature, const Result& result, bool exact, int number)
+      : source_(source), graph_(source.graph), signature_(signature), result_(result.node), place_(result.place),
         emitter_(source.graph, exact), suffix_("_" + std::to_string(number)) {
     emitter_.extent = [&](AxisId axis) { return signature_.extent(axis); };
     emitter_.checked = source.checked;
@@ -45,7 +45,7 @@ class Nest {
   }
 
   Func build() {
-    const Place& place = source_.places.at(result_);
+    const Place& place = place_;
     std::vector<Var> vars;
     const ScopePtr scope = emitter_.scope();
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
@@ -82,7 +82,7 @@ class Nest {
   Var var(AxisId axis) const { return Var("a" + std::to_string(axis)); }
 
   Expr resolve(NodeId id, const ScopePtr& scope) {
-    if (source_.leaves[id] && id != result_) return signature_.load(id, scope, {});
+    if (source_.leaves[id]) return signature_.load(id, scope, {});
     const Node& node = graph_.node(id);
     if (!is_fold(node)) return {};
     if (!users_.empty()) users_.back()->insert(id);
@@ -362,7 +362,7 @@ class Nest {
       stack.pop_back();
       if (!seen.insert(id).second) continue;
       const Node& node = graph_.node(id);
-      if (source_.leaves[id] && id != root) {
+      if (source_.leaves[id]) {
         const Place& place = source_.places.at(id);
         const auto& layout = place.layout;
         if (place.dtype == Dtype::I4) return false;
@@ -386,6 +386,7 @@ class Nest {
   const Graph& graph_;
   Signature& signature_;
   NodeId result_;
+  Place place_;
   Emitter emitter_;
   std::string suffix_;
   std::map<NodeId, Fold> folds_;
@@ -395,11 +396,11 @@ class Nest {
 
 }  // namespace
 
-Function lower_plain(const Source& source, const std::vector<NodeId>& results, bool exact) {
+Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact) {
   Signature signature(source.graph, source.places);
   Function function;
   function.name = source.name;
-  for (const NodeId result : results)
+  for (const Result& result : results)
     function.outputs.push_back(
         Nest(source, signature, result, exact, static_cast<int>(function.outputs.size())).build());
   function.halide = signature.halide();

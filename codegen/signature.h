@@ -18,11 +18,11 @@ struct Place {
   ir::Dtype dtype = ir::Dtype::F32;  // as stored
   std::vector<ir::AxisId> layout;  // slowest first
 };
-using Places = std::map<ir::NodeId, Place>;
+using Placement = std::map<ir::NodeId, Place>;
 
 class Signature {
  public:
-  Signature(const ir::Graph& graph, const Places& places) : graph_(graph), places_(places) {}
+  Signature(const ir::Graph& graph, const Placement& places) : graph_(graph), places_(places) {}
 
   Halide::Expr extent(ir::AxisId axis);  // a number if it is fixed
   Halide::Expr number(runtime::Argument::Kind kind, int index, const std::string& name);
@@ -43,7 +43,7 @@ class Signature {
 
  private:
   const ir::Graph& graph_;
-  const Places& places_;
+  const Placement& places_;
   std::vector<Halide::Argument> halide_;
   std::vector<runtime::Argument> runtime_;
   std::vector<int> results_;

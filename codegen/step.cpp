@@ -109,10 +109,15 @@ class Step {
       for (const NodeId input : graph_.node(id).inputs) conjuncts(input, into);
   }
 
-  bool is_mask(NodeId id) const {
-    std::set<NodeId> parts;
-    if (!as_map(graph_.node(id), Fn::And)) return masks_.contains(id);
-    return masks_.contains(id) || std::ranges::all_of(graph_.node(id).inputs, [&](NodeId n) { return is_mask(n); });
+  // What a condition is in blocks that need no mask, if that is known.
+  std::optional<bool> when_clear(NodeId id) const {
+    if (masks_.contains(id)) return true;
+    for (const NodeId mask : masks_)
+      if (as_map(graph_.node(mask), Fn::Not) && graph_.node(mask).inputs[0] == id) return false;
+    const Node& node = graph_.node(id);
+    if (as_map(node, Fn::And) && std::ranges::all_of(node.inputs, [&](NodeId n) { return when_clear(n) == true; }))
+      return true;
+    return std::nullopt;
   }
 
   // --- what becomes a panel
@@ -493,9 +498,10 @@ class Step {
     bool heavy = false;
     if (conditions.size() == 1) {
       const NodeId mask = *conditions.begin();
-      const Expr hidden = evaluate({{mask, false}}, partial.x);
+      const bool clear = *when_clear(mask);
+      const Expr hidden = evaluate({{mask, !clear}}, partial.x);
       if (!heavy_) masked = hidden;
-      value = evaluate(masked ? std::map<NodeId, bool>{{mask, true}} : std::map<NodeId, bool>{}, all.x);
+      value = evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all.x);
       heavy = heavy_;
     } else {
       value = evaluate({}, all.x);
@@ -508,8 +514,9 @@ class Step {
       std::vector<Expr> there = at;
       there[2] = partial.x;
       point_ = point(r, j, partial.x, result.inner);
-      const Expr seen_here = truth(*conditions.begin(), point_.scope);
-      f(there) = Halide::select(seen_here, f(there), Halide::cast(value.type(), *masked));
+      Expr shown = truth(*conditions.begin(), point_.scope);
+      if (!*when_clear(*conditions.begin())) shown = !shown;
+      f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
     }
     point_ = outer;
     defining_ = outer_defining;
@@ -544,7 +551,7 @@ class Step {
     if (!root && panel_of(id)) return;
     const Node& node = graph_.node(id);
     if (std::holds_alternative<Reduce>(node.op)) return;
-    if (as_map(node, Fn::Where) && is_mask(node.inputs[0])) into.insert(node.inputs[0]);
+    if (as_map(node, Fn::Where) && when_clear(node.inputs[0])) into.insert(node.inputs[0]);
     for (const NodeId input : node.inputs) find_masks(input, false, into, seen);
   }
 

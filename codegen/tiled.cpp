@@ -317,6 +317,11 @@ Function lower_evaluate(TiledContext& context) {
   return function;
 }
 
+Function lower_mask(const Source& source, const Kernel& kernel, const Region& region) {
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), {}, {}, {}};
+  return lower_evaluate(context);
+}
+
 TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
                            const std::function<int(runtime::Buffer)>& add) {
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
