@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
+
+#include "codegen/program.h"
+#include "codegen/targets.h"
+#include "fovea/fovea.h"
+#include "frontend/explain.h"
+#include "passes/fuse.h"
+#include "passes/pipeline.h"
+#include "runtime/executor.h"
+
+namespace fovea {
+namespace {
+
+ir::Target choose_target(const std::string& name) {
+  if (name.empty()) return codegen::host_target();
+  const auto found = ir::find_target(name);
+  if (!found) {
+    std::string known;
+    for (const ir::Target& target : ir::targets()) known += fmt::format(" {}", target.name);
+    fail(Code::invalid_config, "there is no target '{}': expected one of{}", name, known);
+  }
+  const auto runnable = codegen::runnable_targets();
+  require(std::ranges::find(runnable, *found) != runnable.end(), Code::unsupported,
+          "target '{}' does not run on this CPU; its best is '{}'", name,
+          runnable.empty() ? "none" : runnable.front().name);
+  return *found;
+}
+
+// The pipeline, with kernels on planes or without.
+ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse) {
+  std::vector<passes::Pass> table(passes::pipeline().begin(), passes::pipeline().end());
+  if (!fuse)
+    for (passes::Pass& pass : table)
+      if (pass.name == "fuse") pass.run = passes::partition_unfused;
+  return passes::run_passes(table, graph, target, passes::options_from_environment());
+}
+
+runtime::Type type_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::F32: return runtime::Type::f32;
+    case Dtype::BF16: return runtime::Type::bf16;
+    case Dtype::F16: return runtime::Type::f16;
+    case Dtype::I32: return runtime::Type::i32;
+    case Dtype::U8: return runtime::Type::u8;
+    case Dtype::I8: return runtime::Type::i8;
+    case Dtype::I4: return runtime::Type::i4;
+    case Dtype::Bool: return runtime::Type::boolean;
+  }
+  return runtime::Type::f32;
+}
+
+Code code_of(runtime::Code code) {
+  switch (code) {
+    case runtime::Code::syntax_error: return Code::syntax_error;
+    case runtime::Code::dimension_mismatch: return Code::dimension_mismatch;
+    case runtime::Code::empty_input: return Code::empty_input;
+    case runtime::Code::invalid_input: return Code::invalid_input;
+    case runtime::Code::input_too_large: return Code::input_too_large;
+    case runtime::Code::invalid_config: return Code::invalid_config;
+    case runtime::Code::out_of_bounds: return Code::out_of_bounds;
+    case runtime::Code::numerical_instability: return Code::numerical_instability;
+    case runtime::Code::unsupported: return Code::unsupported;
+    case runtime::Code::ok:
+    case runtime::Code::internal: break;
+  }
+  return Code::internal;
+}
+
+runtime::Binding binding_of(const NamedView& named) {
+  const View& view = named.view;
+  const std::span<const std::int64_t> shape(view.shape.begin(), view.shape.end());
+  const std::span<const std::int64_t> strides(view.strides.begin(), view.strides.end());
+  return {named.name, {view.data, type_of(view.dtype), shape, strides}};
+}
+
+int thread_count(int asked) {
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace
+
+struct Kernel::State {
+  State(const Graph& source, const Options& given)
+      : options(given), target(choose_target(given.target)),
+        graph(run_passes(codegen::check_reads(source), target, given.fuse)),
+        code(codegen::compile_program(graph, target)), executor(code->program()) {}
+
+  Options options;
+  ir::Target target;
+  Graph graph;
+  std::shared_ptr<const codegen::CompiledProgram> code;
+  runtime::Executor executor;
+};
+
+void Kernel::run(std::initializer_list<NamedView> inputs, std::initializer_list<NamedView> outputs,
+                 const Sizes& sizes) const {
+  run(std::span(inputs.begin(), inputs.size()), std::span(outputs.begin(), outputs.size()), sizes);
+}
+
+void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
+                 const Sizes& sizes) const {
+  constexpr std::size_t kFew = 24;  // tensors that need no allocation
+  std::array<runtime::Binding, kFew> few;
+  std::vector<runtime::Binding> many;
+  const std::size_t count = inputs.size() + outputs.size();
+  if (count > kFew) many.resize(count);
+  const std::span<runtime::Binding> bindings = count > kFew ? std::span(many) : std::span(few).first(count);
+  std::ranges::transform(inputs, bindings.begin(), binding_of);
+  for (std::size_t n = 0; n < outputs.size(); n++) {
+    require(!outputs[n].view.read_only, Code::invalid_input,
+            "output '{}' is bound to read-only memory: expected memory that may be written", outputs[n].name);
+    bindings[inputs.size() + n] = binding_of(outputs[n]);
+  }
+  std::vector<runtime::NamedSize> named;
+  named.reserve(sizes.size());
+  for (const auto& [name, value] : sizes) named.push_back({name, value});
+  const runtime::Status status =
+      state_->executor.run(bindings, named, {thread_count(state_->options.threads)});
+  if (!status.ok()) throw Error(code_of(status.code), status.message);
+}
+
+const Graph& Kernel::graph() const { return state_->graph; }
+
+Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
+  Report report = frontend::explain(state_->graph, state_->code->program(), sizes, inputs);
+  report.target = state_->target.name;
+  report.threads = thread_count(state_->options.threads);
+  report.compile_ms = state_->code->milliseconds();
+  report.cached = state_->code->cached();
+  return report;
+}
+
+std::string Kernel::code(std::string_view kernel) const {
+  const std::vector<ir::Kernel>& kernels = state_->graph.kernels;
+  if (!kernel.empty() && std::ranges::find(kernels, kernel, &ir::Kernel::name) == kernels.end()) {
+    std::string known;
+    for (const ir::Kernel& each : kernels) known += " " + each.name;
+    fail(Code::invalid_config, "there is no kernel '{}': expected one of{}", kernel, known);
+  }
+  return state_->code->assembly(kernel);
+}
+
+Kernel compile(const Graph& graph, const Options& options) {
+  require(options.threads >= 0, Code::invalid_config, "threads is {}: expected 0 or more", options.threads);
+  for (const auto& [name, value] : options.sizes)
+    require(ir::find_axis(graph, name) != ir::kNone, Code::invalid_config,
+            "a size is given for '{}', which is no axis of the graph", name);
+  require(!graph.outputs.empty(), Code::empty_input, "the graph has no outputs: expected at least one");
+  return Kernel(std::make_shared<Kernel::State>(graph, options));
+}
+
+Kernel compile(const std::vector<NamedOutput>& outputs, const Options& options) {
+  return compile(ir::make_graph(outputs), options);
+}
+
+}  // namespace fovea

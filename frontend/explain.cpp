@@ -1,0 +1,281 @@
+#include "frontend/explain.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "ir/error.h"
+#include "ir/region.h"
+#include "runtime/block_list.h"
+
+namespace fovea::frontend {
+namespace {
+
+using namespace ir;
+
+using Extents = std::vector<std::int64_t>;
+
+double product(const Extents& extents, const std::vector<AxisId>& axes) {
+  double result = 1;
+  for (const AxisId axis : axes) result *= static_cast<double>(extents[axis]);
+  return result;
+}
+
+double bytes_of(const Node& node, const Extents& extents) {
+  const double width = node.type.dtype == Dtype::I4                                          ? 0.5
+                       : node.type.dtype == Dtype::F32 || node.type.dtype == Dtype::I32 ? 4
+                       : node.type.dtype == Dtype::BF16 || node.type.dtype == Dtype::F16 ? 2
+                                                                                          : 1;
+  return width * product(extents, node.type.axes);
+}
+
+// What one element of the plane costs: contractions to it and from it, and element-wise work on it.
+class PlaneCost {
+ public:
+  PlaneCost(const Graph& graph, const Region& region, const Extents& extents)
+      : graph_(graph), region_(region), extents_(extents) {}
+
+  double flops() {
+    for (const PlaneReduction& reduction : region_.reductions) {
+      const Node& node = graph_.node(reduction.node);
+      if (std::get<Reduce>(node.op).fn != ReduceFn::Sum) continue;
+      const double features = others(node.type);
+      if (features > 1) total_ += 2 * features;
+      visit(node.inputs[0]);
+    }
+    return total_;
+  }
+
+ private:
+  double others(const Type& type) const {
+    double result = 1;
+    for (const AxisId axis : type.axes)
+      if (axis != region_.row && axis != region_.column &&
+          std::ranges::find(region_.batch, axis) == region_.batch.end())
+        result *= static_cast<double>(extents_[axis]);
+    return result;
+  }
+
+  void visit(NodeId id) {
+    if (region_.leaves[id] || !seen_.insert(id).second) return;
+    const Node& node = graph_.node(id);
+    const Reduce* reduce = std::get_if<Reduce>(&node.op);
+    if (reduce && node.type.has(region_.row) && node.type.has(region_.column))
+      total_ += 2 * static_cast<double>(extents_[reduce->axis]) * others(node.type);
+    for (const NodeId input : node.inputs) visit(input);
+  }
+
+  const Graph& graph_;
+  const Region& region_;
+  const Extents& extents_;
+  std::set<NodeId> seen_;
+  double total_ = 0;
+};
+
+// What a kernel off the plane costs: 2 for every term of a sum.
+double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Extents& extents,
+                   const std::set<NodeId>& stored) {
+  double total = 0;
+  std::vector<NodeId> stack(kernel.results);
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (!seen.insert(id).second) continue;
+    const Node& node = graph.node(id);
+    const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
+    if (stored.contains(id) && !own) continue;
+    if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
+      total += 2 * product(extents, node.type.axes) * static_cast<double>(extents[reduce->axis]);
+    for (const NodeId input : node.inputs) stack.push_back(input);
+  }
+  return total;
+}
+
+// Inputs and results of other kernels that a kernel reads, and its own results.
+double traffic(const Graph& graph, const ir::Kernel& kernel, const Extents& extents,
+               const std::set<NodeId>& stored) {
+  double total = 0;
+  std::vector<NodeId> stack(kernel.results);
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (!seen.insert(id).second) continue;
+    const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
+    if (own || stored.contains(id) || std::holds_alternative<Input>(graph.node(id).op))
+      total += bytes_of(graph.node(id), extents);
+    if (stored.contains(id) && !own) continue;
+    for (const NodeId input : graph.node(id).inputs) stack.push_back(input);
+  }
+  return total;
+}
+
+class Explainer {
+ public:
+  Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
+            std::span<const NamedView> inputs)
+      : graph_(graph), program_(program), inputs_(inputs) {
+    std::map<std::string, std::vector<std::int64_t>> shapes;
+    for (const NamedView& named : inputs)
+      shapes[std::string(named.name)].assign(named.view.shape.begin(), named.view.shape.end());
+    extents_ = resolve_extents(graph, shapes, sizes);
+    for (const ir::Kernel& kernel : graph.kernels) stored_.insert(kernel.results.begin(), kernel.results.end());
+  }
+
+  Report report() {
+    Report result;
+    for (const ir::Kernel& kernel : graph_.kernels) result.kernels.push_back(explain(kernel));
+    for (const runtime::Buffer& buffer : program_.buffers)
+      if (buffer.role == runtime::Buffer::Role::stored || buffer.role == runtime::Buffer::Role::scratch)
+        result.extra_bytes += 4 * elements(buffer);
+    return result;
+  }
+
+ private:
+  double elements(const runtime::Buffer& buffer) const {
+    double total = 1;
+    for (const runtime::Size& size : buffer.shape)
+      total *= size.size() == 1 && size[0].kind == runtime::SizeTerm::Kind::number
+                   ? static_cast<double>(size[0].value)
+                   : static_cast<double>(extents_[static_cast<std::size_t>(size[0].value)]);
+    return total;
+  }
+
+  KernelReport explain(const ir::Kernel& kernel) {
+    KernelReport report;
+    report.kernel = kernel.name;
+    report.why = kernel.reason;
+    report.bytes = traffic(graph_, kernel, extents_, stored_);
+    if (kernel.row == kNone) {
+      report.flops = report.flops_all = plain_flops(graph_, kernel, extents_, stored_);
+      for (const NodeId id : kernel.results) report.plane_elements_stored += plane_elements(id);
+      return report;
+    }
+    const Region region = region_of(graph_, kernel);
+    report.row_axis = graph_.axis(kernel.row).name;
+    report.column_axis = graph_.axis(kernel.column).name;
+    report.rows = extents_[kernel.row];
+    report.columns = extents_[kernel.column];
+    report.batch = static_cast<std::int64_t>(product(extents_, region.batch));
+    report.row_tile = kernel.row_tile;
+    report.column_block = kernel.column_block;
+    report.chunk = kernel.chunk;
+    report.lanes = kernel.lanes == Lanes::Rows ? "rows" : "columns";
+    const double visited = count_tiles(kernel, region, report);
+    const double each = PlaneCost(graph_, region, extents_).flops();
+    report.flops = each * visited;
+    report.flops_all = each * static_cast<double>(report.batch) * static_cast<double>(report.rows) *
+                       static_cast<double>(report.columns);
+    return report;
+  }
+
+  // Elements that a result has on the plane of two axes of unknown extent, if it is on one.
+  std::int64_t plane_elements(NodeId id) const {
+    const Node& node = graph_.node(id);
+    for (const ir::Kernel& other : graph_.kernels)
+      if (other.row != kNone && node.type.has(other.row) && node.type.has(other.column))
+        return static_cast<std::int64_t>(product(extents_, node.type.axes));
+    int open = 0;
+    bool computed = false;
+    for (const AxisId axis : node.type.axes) open += graph_.axis(axis).extent.empty() && extents_[axis] > 1;
+    for (const NodeId input : node.inputs) computed |= !std::holds_alternative<Input>(graph_.node(input).op);
+    if (open < 2 || !computed) return 0;
+    // A stored value that some kernel folds along one of its own open axes.
+    for (const Node& user : graph_.nodes)
+      if (const Reduce* reduce = std::get_if<Reduce>(&user.op);
+          reduce && node.type.has(reduce->axis) && graph_.axis(reduce->axis).extent.empty() && depends(user, id))
+        return static_cast<std::int64_t>(product(extents_, node.type.axes));
+    return 0;
+  }
+
+  bool depends(const Node& user, NodeId id) const {
+    std::vector<NodeId> stack(user.inputs);
+    std::set<NodeId> seen;
+    while (!stack.empty()) {
+      const NodeId at = stack.back();
+      stack.pop_back();
+      if (at == id) return true;
+      if (!seen.insert(at).second) continue;
+      if (std::holds_alternative<Reduce>(graph_.node(at).op)) continue;
+      for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
+    }
+    return false;
+  }
+
+  // Fills in the tiles; returns the elements of visited tiles over all batch coordinates.
+  double count_tiles(const ir::Kernel& kernel, const Region& region, KernelReport& report) {
+    const auto step = std::ranges::find(program_.steps, kernel.name, &runtime::Step::name);
+    invariant(step != program_.steps.end(), "a kernel has no step");
+    const runtime::Tiled& loop = step->tiled;
+    std::vector<runtime::BufferRef> buffers(program_.buffers.size());
+    std::vector<std::vector<std::int64_t>> shapes(program_.buffers.size());
+    for (std::size_t n = 0; n < buffers.size(); n++)
+      for (const NamedView& named : inputs_)
+        if (program_.buffers[n].role == runtime::Buffer::Role::input && program_.buffers[n].name == named.name) {
+          shapes[n].assign(named.view.shape.begin(), named.view.shape.end());
+          buffers[n] = {named.view.data, program_.buffers[n].type, shapes[n].data(),
+                        static_cast<int>(shapes[n].size())};
+        }
+    runtime::Tiled counted = loop;
+    counted.mask.evaluate = {};
+    for (runtime::Predicate* predicate : {&counted.mask.visible, &counted.mask.solid})
+      if (!known(*predicate, buffers)) *predicate = {{runtime::PredicateOp::Kind::unknown, 0}};
+    const runtime::BlockLister lister(program_, counted, extents_, buffers);
+    const std::int64_t blocks = (report.columns + kernel.column_block - 1) / std::max(kernel.column_block, 1);
+    double visited = 0;
+    runtime::BlockList list;
+    const auto nothing = [](std::uint8_t*, std::uint8_t*) {};
+    const bool depends_on_batch = uses_batch(counted.mask.visible) || uses_batch(counted.mask.solid);
+    const std::int64_t planes = depends_on_batch ? report.batch : std::min<std::int64_t>(report.batch, 1);
+    const std::int64_t times = planes == 0 ? 0 : report.batch / planes;
+    std::vector<std::int64_t> at(region.batch.size());
+    for (std::int64_t plane = 0; plane < planes; plane++) {
+      std::int64_t rest = plane;
+      for (std::size_t n = at.size(); n-- > 0;) {
+        at[n] = rest % extents_[region.batch[n]];
+        rest /= extents_[region.batch[n]];
+      }
+      for (std::int64_t row = 0; row < report.rows; row += kernel.row_tile) {
+        lister.list(at, row, runtime::Evaluate(nothing), list);
+        const auto count = static_cast<std::int64_t>(list.blocks.size());
+        report.tiles_full += times * list.clear;
+        report.tiles_partial += times * (count - list.clear);
+        report.tiles_empty += times * (blocks - count);
+        const double rows = static_cast<double>(std::min<std::int64_t>(kernel.row_tile, report.rows - row));
+        for (const std::int32_t block : list.blocks)
+          visited += static_cast<double>(times) * rows *
+                     static_cast<double>(std::min<std::int64_t>(
+                         kernel.column_block, report.columns - std::int64_t{block} * kernel.column_block));
+      }
+    }
+    return visited;
+  }
+
+  static bool known(const runtime::Predicate& predicate, const std::vector<runtime::BufferRef>& buffers) {
+    return std::ranges::all_of(predicate, [&](const runtime::PredicateOp& op) {
+      return op.kind != runtime::PredicateOp::Kind::load || buffers[static_cast<std::size_t>(op.value)].data;
+    });
+  }
+
+  static bool uses_batch(const runtime::Predicate& predicate) {
+    return std::ranges::any_of(predicate, [](const runtime::PredicateOp& op) {
+      return op.kind == runtime::PredicateOp::Kind::batch;
+    });
+  }
+
+  const Graph& graph_;
+  const runtime::Program& program_;
+  std::span<const NamedView> inputs_;
+  Extents extents_;
+  std::set<NodeId> stored_;
+};
+
+}  // namespace
+
+Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
+               std::span<const NamedView> inputs) {
+  return Explainer(graph, program, sizes, inputs).report();
+}
+
+}  // namespace fovea::frontend
