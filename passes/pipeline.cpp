@@ -15,7 +15,10 @@
 #include "ir/verify.h"
 #include "passes/defer_normalization.h"
 #include "passes/reassociate.h"
+#include "passes/block_mask.h"
+#include "passes/fuse.h"
 #include "passes/simplify.h"
+#include "passes/tile.h"
 
 namespace fovea::passes {
 namespace {
@@ -25,6 +28,9 @@ constexpr Pass kPipeline[] = {
     {"reassociate", reassociate, "order contractions by cost"},
     {"defer_normalization", defer_normalization, "divide per row"},  // before fuse: frees the sum
     {"simplify", simplify, "fold what the two above have opened"},
+    {"fuse", fuse, "partition into kernels that store nothing on a pair plane"},
+    {"block_mask", block_mask, "find the masks that decide which blocks are visited"},
+    {"tile", tile, "choose tiles, blocks and chunks for the target"},
 };
 
 std::string_view environment(const char* name) {
