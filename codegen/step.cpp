@@ -87,7 +87,11 @@ class Step {
     ScopePtr scope;
   };
 
-  Expr block(const Expr& n) { return blocks_(n); }
+  // Halide wants to know how far a block can lie; the executor lists only blocks of the plane.
+  Expr block(const Expr& n) {
+    const Expr last = (signature_.extent(column_) - 1) / tiling_.block;
+    return Halide::unsafe_promise_clamped(blocks_(n), 0, last);
+  }
 
   Point point(const Expr& r, const Expr& j, const Expr& n, const std::vector<AxisId>& inner) {
     Point p{r, j, n, context_.scope(emitter_, signature_, r)};
