@@ -6,83 +6,20 @@
 
 #include "ir/ast.h"
 #include "ir/build.h"
+#include "ir/functions.h"
+#include "ir/symbols.h"
 #include "ir/text.h"
 
 namespace fovea::ir {
 namespace {
 
-enum class AxisFn { Sum, Max, Min, Any, All, Mean, Softmax, LogSumExp, ArgMax, CumSum, TopK, Size };
-
-constexpr std::pair<std::string_view, AxisFn> kAxisFns[] = {
-    {"sum", AxisFn::Sum},         {"max", AxisFn::Max},
-    {"min", AxisFn::Min},         {"any", AxisFn::Any},
-    {"all", AxisFn::All},         {"mean", AxisFn::Mean},
-    {"softmax", AxisFn::Softmax}, {"logsumexp", AxisFn::LogSumExp},
-    {"argmax", AxisFn::ArgMax},   {"cumsum", AxisFn::CumSum},
-    {"topk", AxisFn::TopK},       {"size", AxisFn::Size},
-};
-
-std::optional<AxisFn> find_axis_fn(std::string_view word) {
-  for (const auto& [called, fn] : kAxisFns)
-    if (called == word) return fn;
-  return std::nullopt;
-}
-
-// Cast is written as the name of a dtype, operators as such; both are no functions here.
-std::vector<Fn> element_fns() {
-  std::vector<Fn> all;
-  for (int k = 0; k < static_cast<int>(Fn::Cast); ++k)
-    if (is_identifier(name(static_cast<Fn>(k)))) all.push_back(static_cast<Fn>(k));
-  return all;
-}
-
-std::optional<Fn> find_element_fn(std::string_view word) {
-  for (Fn fn : element_fns())
-    if (name(fn) == word) return fn;
-  return std::nullopt;
-}
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t k = 0; k <= b.size(); ++k) row[k] = k;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t k = 1; k <= b.size(); ++k) {
-      const std::size_t changed = diagonal + (a[i - 1] == b[k - 1] ? 0 : 1);
-      diagonal = row[k];
-      row[k] = std::min({changed, row[k] + 1, row[k - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
-// "; did you mean 'x'?", or nothing if no name comes near.
-std::string suggestion(std::string_view word, const std::vector<std::string_view>& known) {
-  constexpr std::size_t kLongest = 40;
-  std::size_t best = word.size() / 4 + 1;
-  std::string_view nearest;
-  for (std::string_view candidate : known) {
-    if (word.size() > kLongest || candidate.size() > kLongest || candidate.size() < 2) continue;
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance >= candidate.size() || distance > best) continue;
-    if (distance == best && !nearest.empty()) continue;
-    best = distance;
-    nearest = candidate;
-  }
-  return nearest.empty() ? "" : fmt::format("; did you mean '{}'?", nearest);
-}
-
-struct Symbol {
-  std::size_t statement = 0;
-  Position at;
-  AxisId axis = kNone;  // or a value:
-  NodeId node = kNone;  // once it is built
-};
-
 class Elaborator {
  public:
   explicit Elaborator(std::string_view text)
-      : text_(text), program_(parse_syntax(text)), values_(program_.exprs.size(), kNone) {}
+      : text_(text),
+        program_(parse_syntax(text)),
+        symbols_(text),
+        values_(program_.exprs.size(), kNone) {}
 
   Graph run() {
     for (std::size_t k = 0; k < program_.statements.size(); ++k) declare(k);
@@ -94,6 +31,7 @@ class Elaborator {
   }
 
  private:
+  using Kind = Symbols::Kind;
   enum class Progress { None, Begun, Done };
   struct Need {
     std::size_t statement;
@@ -121,66 +59,24 @@ class Elaborator {
 
   // ---- names
 
-  std::vector<std::string_view> names(bool axes, bool values) const {
-    std::vector<std::string_view> all;
-    for (const auto& [name, symbol] : symbols_)
-      if (symbol.axis != kNone ? axes : values) all.push_back(name);
-    return all;
-  }
-
-  const Symbol& find(Word word, std::string_view expected, bool axes, bool values) const {
-    const auto found = symbols_.find(word.text);
-    if (found != symbols_.end()) return found->second;
-    fail(word.at, fmt::format("the undefined name '{}'", word.text),
-         fmt::format("{}{}", expected, suggestion(word.text, names(axes, values))));
-  }
-
-  const Symbol& find_above(Word word, std::size_t user, std::string_view expected, bool axes,
-                           bool values) const {
-    const Symbol& symbol = find(word, expected, axes, values);
-    if (symbol.statement >= user)
-      fail(word.at, fmt::format("'{}' before its definition on line {}", word.text, symbol.at.line),
-           expected);
-    return symbol;
-  }
-
-  AxisId axis(Word word) const {
-    const AxisId id = find(word, "an axis", true, false).axis;
-    if (id == kNone) fail(word.at, fmt::format("the value '{}'", word.text), "an axis");
-    return id;
-  }
-
-  std::vector<AxisId> axes(const std::vector<Word>& words) const {
-    std::vector<AxisId> ids;
-    for (Word word : words) {
-      ids.push_back(axis(word));
-      if (std::ranges::count(ids, ids.back()) > 1)
-        fail(word.at, fmt::format("axis '{}' a second time", word.text), "each axis once");
-    }
-    return ids;
+  const Symbol& find_degree(const AxisDeclaration& axis) const {
+    return symbols_.find(*axis.degree, "the degree of a ragged axis", Kind::Either);
   }
 
   NodeId node(Word word) {
-    const Symbol& symbol = find(word, "a value", true, true);
+    const Symbol& symbol = symbols_.find(word, "a value", Kind::Either);
     return symbol.axis == kNone ? symbol.node : b_.index(symbol.axis);
   }
 
   // ---- first all names, and axes with their extents
 
-  void define(Word word, std::size_t statement, AxisId axis = kNone) {
-    const auto [old, is_new] = symbols_.try_emplace(word.text, Symbol{statement, word.at, axis});
-    if (!is_new)
-      fail(word.at,
-           fmt::format("'{}', which is defined on line {}", word.text, old->second.at.line),
-           "a new name");
-  }
-
   void declare(std::size_t k) {
     const Statement& statement = program_.statements[k];
     if (const auto* axis = std::get_if<AxisDeclaration>(&statement)) declare(*axis, k);
-    if (const auto* input = std::get_if<InputDeclaration>(&statement)) define(input->name, k);
+    if (const auto* input = std::get_if<InputDeclaration>(&statement))
+      symbols_.define(input->name, k);
     if (const auto* definition = std::get_if<Definition>(&statement)) {
-      if (!stores_itself(*definition)) define(definition->name, k);
+      if (!stores_itself(*definition)) symbols_.define(definition->name, k);
     }
   }
 
@@ -189,19 +85,19 @@ class Elaborator {
     const auto& root = program_.exprs[static_cast<std::size_t>(definition.root)].form;
     const auto* reference = std::get_if<Reference>(&root);
     return definition.is_output && reference != nullptr &&
-           reference->name == definition.name.text && symbols_.contains(definition.name.text);
+           reference->name == definition.name.text && symbols_.has(definition.name.text);
   }
 
   void declare(const AxisDeclaration& declaration, std::size_t k) {
     Extent extent;
     for (const AxisDeclaration::Term& term : declaration.extent) {
       ExtentTerm out{term.kind, term.number, kNone};
-      if (term.kind == ExtentTerm::Kind::Axis) out.axis = axis(term.axis);
+      if (term.kind == ExtentTerm::Kind::Axis) out.axis = symbols_.axis(term.axis);
       extent.push_back(out);
     }
     const AxisId id =
         at(declaration.name.at, [&] { return b_.axis(declaration.name.text, std::move(extent)); });
-    define(declaration.name, k, id);
+    symbols_.define(declaration.name, k, id);
     if (declaration.degree) degree_of_.emplace(declaration.degree->text, &declaration);
   }
 
@@ -238,11 +134,12 @@ class Elaborator {
   // The statements that a name stands for: its own, and of a ragged axis that of the degree.
   void add_need(std::vector<Need>& all, Word word, std::size_t user, std::string_view expected,
                 bool values) const {
-    const Symbol& symbol = find_above(word, user, expected, true, values);
+    const Symbol& symbol =
+        symbols_.find_above(word, user, expected, values ? Kind::Either : Kind::Axis);
     if (symbol.axis == kNone) return all.push_back({symbol.statement, word});
     const auto& declaration = std::get<AxisDeclaration>(program_.statements[symbol.statement]);
     if (symbol.statement == user || !declaration.degree) return;
-    const Symbol& degree = find(*declaration.degree, "the degree of a ragged axis", true, true);
+    const Symbol& degree = find_degree(declaration);
     if (degree.axis == kNone) all.push_back({degree.statement, word});
   }
 
@@ -285,19 +182,19 @@ class Elaborator {
 
   void build(const AxisDeclaration& declaration, std::size_t k) {
     if (!declaration.degree) return;
-    const Symbol& degree = find(*declaration.degree, "the degree of a ragged axis", true, true);
+    const Symbol& degree = find_degree(declaration);
     if (degree.axis == kNone) return;  // set as soon as it is built
-    find_above(*declaration.degree, k, "an axis declared before", true, false);
+    symbols_.find_above(*declaration.degree, k, "an axis declared before", Kind::Axis);
     set_degree(declaration, b_.index(degree.axis));
   }
 
   void set_degree(const AxisDeclaration& declaration, NodeId degree) {
     at(declaration.degree->at,
-       [&] { b_.set_degree(symbols_.at(declaration.name.text).axis, degree); });
+       [&] { b_.set_degree(symbols_[declaration.name.text].axis, degree); });
   }
 
   void finish_value(Word word, NodeId node) {
-    symbols_.at(word.text).node = node;
+    symbols_.set_node(word.text, node);
     const auto [first, last] = degree_of_.equal_range(word.text);
     for (auto axis = first; axis != last; ++axis) set_degree(*axis->second, node);
   }
@@ -314,7 +211,7 @@ class Elaborator {
   }
 
   void build(const InputDeclaration& input) {
-    const std::vector<AxisId> layout = axes(input.axes);
+    const std::vector<AxisId> layout = symbols_.axes(input.axes);
     check_unragged(input.name, "input", layout);
     finish_value(input.name,
                  at(input.name.at, [&] { return b_.input(input.name.text, input.dtype, layout); }));
@@ -331,7 +228,7 @@ class Elaborator {
     const NodeId node = value(definition.root);
     std::vector<AxisId> layout;
     if (definition.axes) {
-      layout = axes(*definition.axes);
+      layout = symbols_.axes(*definition.axes);
       std::vector<AxisId> given = layout, found = b_[node].type.axes;
       std::ranges::sort(given);
       std::ranges::sort(found);
@@ -356,8 +253,9 @@ class Elaborator {
   void build(const KernelDeclaration& declaration) {
     Kernel kernel = declaration.kernel;
     for (Word word : declaration.results) kernel.results.push_back(node(word));
-    if (declaration.row && declaration.row->text != "_") kernel.row = axis(*declaration.row);
-    if (declaration.column) kernel.column = axis(*declaration.column);
+    if (declaration.row && declaration.row->text != "_")
+      kernel.row = symbols_.axis(*declaration.row);
+    if (declaration.column) kernel.column = symbols_.axis(*declaration.column);
     if (declaration.visible) kernel.visible = node(*declaration.visible);
     if (declaration.solid) kernel.solid = node(*declaration.solid);
     kernels_.push_back(std::move(kernel));
@@ -400,7 +298,7 @@ class Elaborator {
     std::vector<Builder::At> all;
     for (const Elsewhere::At& one : read.at) {
       const NodeId otherwise = one.otherwise == kNone ? kNone : value(one.otherwise);
-      all.push_back({axis(one.axis), value(one.coordinate), otherwise});
+      all.push_back({symbols_.axis(one.axis), value(one.coordinate), otherwise});
     }
     const NodeId of = value(read.of);
     return at(position, [&] { return b_.read(of, std::move(all)); });
@@ -410,14 +308,14 @@ class Elaborator {
     const Expr& expr = program_.exprs[static_cast<std::size_t>(id)];
     if (std::holds_alternative<AxisList>(expr.form)) return true;
     const auto* reference = std::get_if<Reference>(&expr.form);
-    return reference != nullptr && symbols_.at(reference->name).axis != kNone;
+    return reference != nullptr && symbols_[reference->name].axis != kNone;
   }
 
   std::vector<AxisId> axes(ExprId id) const {
     const Expr& expr = program_.exprs[static_cast<std::size_t>(id)];
-    if (const auto* list = std::get_if<AxisList>(&expr.form)) return axes(list->axes);
+    if (const auto* list = std::get_if<AxisList>(&expr.form)) return symbols_.axes(list->axes);
     if (const auto* reference = std::get_if<Reference>(&expr.form))
-      return {axis({reference->name, expr.at})};
+      return {symbols_.axis({reference->name, expr.at})};
     fail(expr.at, "an expression", "an axis, or several as in (i, j)");
   }
 
@@ -453,12 +351,8 @@ class Elaborator {
   }
 
   [[noreturn]] void fail_unknown(const Call& call, Position position) const {
-    std::vector<std::string_view> known;
-    for (Fn fn : element_fns()) known.push_back(name(fn));
-    for (const auto& [called, fn] : kAxisFns) known.push_back(called);
-    for (Dtype dtype : kDtypes) known.push_back(name(dtype));
     fail(position, fmt::format("the unknown function '{}'", call.function),
-         "a function" + suggestion(call.function, known));
+         "a function" + suggestion(call.function, function_names()));
   }
 
   NodeId fold(const Call& call, AxisFn fn, Position position) {
@@ -485,6 +379,11 @@ class Elaborator {
       NodeId result = x;
       for (AxisId axis : along)
         result = b_.reduce(least ? ReduceFn::Min : ReduceFn::Max, axis, result);
+      // Folding a ragged axis brings back the axes of its degree.
+      for (AxisId axis : along)
+        require(!b_[result].type.has(axis), Code::invalid_config,
+                "another axis of '{}' is ragged over {}; expected it before {}", call.function,
+                b_.axis(axis).name, b_.axis(axis).name);
       return result;
     });
   }
@@ -512,7 +411,7 @@ class Elaborator {
   std::string_view text_;
   Program program_;
   Builder b_;
-  std::map<std::string_view, Symbol> symbols_;
+  Symbols symbols_;
   std::multimap<std::string_view, const AxisDeclaration*> degree_of_;
   std::vector<NodeId> values_;  // of every expression, once it is built
   std::vector<Progress> done_;  // of every statement
