@@ -167,7 +167,8 @@ class Nest {
       case ReduceFn::ArgMax: {
         f(vars) = Halide::Tuple(lowest(type), Expr(-1));
         const Expr best = f(vars)[0], index = f(vars)[1];
-        const Expr better = x > best || (index < 0 && x == best);
+        // -inf and NaN are never chosen; any integer may be.
+        const Expr better = type.is_float() ? x > best : x > best || index < 0;
         f(vars) = Halide::Tuple(Halide::select(better, x, best), Halide::select(better, r.x, index));
         break;
       }
