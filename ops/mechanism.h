@@ -51,8 +51,8 @@ struct Mechanism {
   // The outputs for these inputs, by loops that share nothing with `build`. `sizes` has the extent
   // of every axis of the built graph by name.
   ir::Arrays (*reference)(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes& sizes);
-  // Inputs of this mechanism that are not plain normal numbers (ids, positions, masks, neighbour
-  // lists); null where there are none. Given the sizes, adds them to `inputs`.
+  // Makes those inputs of example_inputs that are not plain normal numbers (ids, positions, masks,
+  // neighbour lists) sensible, in place: `inputs` has them all. Null where there are none.
   void (*special_inputs)(const Problem& problem, const ir::Sizes& sizes, unsigned seed,
                          ir::Arrays& inputs) = nullptr;
   double tolerance = 1e-5;  // largest |compiled - reference| relative to the largest output

@@ -3,7 +3,6 @@
 //   o_i = Σ_n softmax_n(s_i,top(n)) v_top(n),  top = the `k` largest s_i
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <numeric>
 
 #include "ops/masks.h"
@@ -27,7 +26,9 @@ ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir:
   const auto weigh = [&](const Pair&, const std::vector<double>& scores) {
     std::vector<std::size_t> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, std::greater{}, [&](std::size_t n) { return scores[n]; });
+    std::ranges::sort(order, [&](std::size_t a, std::size_t b) {
+      return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+    });
     std::vector<double> kept(scores.size(), -HUGE_VAL);
     for (std::size_t n = 0; n < std::min(count, order.size()); ++n) {
       kept[order[n]] = scores[order[n]];

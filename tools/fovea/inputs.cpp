@@ -78,8 +78,8 @@ Sizes named(const Graph& graph, const std::vector<std::int64_t>& extents) {
 void add_random(Inputs& inputs, const Loaded& loaded, unsigned seed) {
   ir::Arrays special;
   if (loaded.mechanism != nullptr && loaded.mechanism->special_inputs != nullptr)
-    loaded.mechanism->special_inputs(*loaded.problem, named(loaded.graph, inputs.extents), seed,
-                                     special);
+    special = ops::example_inputs(*loaded.mechanism, *loaded.problem, loaded.graph,
+                                  named(loaded.graph, inputs.extents), seed);
   for_each_input(loaded.graph, [&](const ir::Node& node, const std::string& name) {
     if (inputs.tensors.contains(name)) return;
     const auto found = special.find(name);
