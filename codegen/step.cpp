@@ -223,7 +223,7 @@ class Step {
       return known->second ? Halide::Internal::const_true() : Halide::Internal::const_false();
     if (context_.source.leaves[id] && !scope->moved && !natural_ && context_.is_row_operand(id))
       return packed(id, 1, scope);
-    if (context_.source.leaves[id]) return signature_.load(id, scope, {row_, column_});
+    if (context_.source.leaves[id]) return signature_.load(id, scope, unbounded_);
     if (scope->moved) return {};
     if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
     const Node& node = graph_.node(id);
@@ -586,7 +586,7 @@ class Step {
       if (!used_.contains(contraction.func.name())) continue;
       Func& raw = contraction.func;
       raw.compute_at(f, heavy ? ro : Var::outermost());
-      raw.bound_extent(r, tiling_.score_rows).bound_extent(j, columns).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
+      raw.store_in(Halide::MemoryType::Stack).bound_extent(r, tiling_.score_rows).bound_extent(j, columns).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
       raw.update().reorder(r, j, contraction_axis_.at(raw.name())).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
     }
     if (!partial) return;
@@ -598,7 +598,17 @@ class Step {
 
   // --- folds over columns
 
-  Expr columns_of(const Expr& n) { return signature_.extent(column_) - block(n) * tiling_.block; }
+  // How many columns block n has. A Func of its own, so that Halide makes it the end of a loop and
+  // needs no test inside.
+  Expr columns_of(const Expr& n) {
+    if (!columns_.defined()) {
+      const Var x("x");
+      columns_ = Func("columns");
+      columns_(x) = Halide::min(signature_.extent(column_) - block(x) * tiling_.block, tiling_.block);
+      columns_.compute_root();
+    }
+    return columns_(n);
+  }
 
   std::vector<Expr> panel_arguments(const Panel& panel, const Expr& r, const Expr& j, const Expr& n,
                                     const ScopePtr& scope) {
@@ -617,7 +627,8 @@ class Step {
       if (std::ranges::find(parts.features, axis) == parts.features.end()) inner.push_back(axis);
     const std::string id = std::to_string(reduction.node);
     RDom c(0, tiling_.block, 0, tiling_.chunk, "c" + id);
-    c.where(c.y < here_ && c.x < columns_of(c.y));
+    c.where(c.y < here_);
+    c.where(c.x < columns_of(c.y));
     const Var r("r");
     std::vector<Var> vars;
     for (auto axis = parts.features.rbegin(); axis != parts.features.rend(); ++axis) vars.push_back(var(*axis));
@@ -628,7 +639,7 @@ class Step {
     const Point p = point(r, c.x, c.y, all);
     Expr value = x.func(panel_arguments(x, r, c.x, c.y, p.scope));
     std::vector<Expr> guards;
-    if (!parts.others.empty()) value = value * other_factors(parts.others, p, guards);
+    if (!parts.others.empty()) value = value * other_factors(parts.others, p, column_, guards);
     Func f("fold" + id);
     if (followed(reduction.node)) {
       f(vars) = kLowest;
@@ -657,8 +668,10 @@ class Step {
     folds_.push_back(f);
   }
 
-  Expr other_factors(const std::vector<Factor>& factors, const Point& p, std::vector<Expr>& guards) {
+  // The loop around them ends with the axis that is folded; the other may run past its end.
+  Expr other_factors(const std::vector<Factor>& factors, const Point& p, AxisId folded, std::vector<Expr>& guards) {
     const Point outer = point_;
+    unbounded_ = {folded == column_ ? row_ : column_};
     point_ = p;
     natural_ = true;
     emitter_.guards = &guards;
@@ -669,6 +682,7 @@ class Step {
     }
     emitter_.guards = nullptr;
     natural_ = false;
+    unbounded_ = {row_, column_};
     point_ = outer;
     return result;
   }
@@ -730,7 +744,7 @@ class Step {
     const Point p = point(c.x, c.y, c.z, others);
     Expr value = x.func(panel_arguments(x, c.x, c.y, c.z, p.scope));
     std::vector<Expr> guards;
-    if (!parts.others.empty()) value = value * other_factors(parts.others, p, guards);
+    if (!parts.others.empty()) value = value * other_factors(parts.others, p, row_, guards);
     for (const Expr& guard : guards) value = Halide::select(guard, value, 0.f);
     std::vector<Var> vars;
     std::vector<Expr> at;
@@ -921,6 +935,7 @@ class Step {
   std::map<std::string, Expr> guards_;
   std::set<std::string> used_;  // contractions of the panel being defined
   std::map<NodeId, Func> maxima_;
+  Func columns_;
   std::vector<Func> folds_;  // of context_.states
   std::vector<Func> outputs_;
   std::map<NodeId, bool> assumed_;
@@ -928,6 +943,7 @@ class Step {
   NodeId defining_ = kNone;
   int panel_count_ = 0;
   bool natural_ = false;
+  std::vector<AxisId> unbounded_{row_, column_};  // axes whose coordinates loads limit
   bool heavy_ = false;
 };
 

@@ -161,7 +161,8 @@ class StrictFloats : public IRMutator {
  public:
   using IRMutator::mutate;
   Expr mutate(const Expr& e) override {
-    if (!e.defined()) return e;
+    // Extents of loops and allocations must stay the constants that they are.
+    if (!e.defined() || !contains(e, is_float)) return e;
     if (const auto* let = e.as<Let>())
       return Let::make(let->name, mutate(let->value), mutate(let->body));
     // ARM's interleaving stores are recognised by the shuffle on top.
