@@ -11,6 +11,7 @@
 #include "ir/canonical.h"
 #include "ir/error.h"
 #include "ir/infer.h"
+#include "ir/lexer.h"
 
 namespace fovea::ir {
 namespace {
@@ -51,7 +52,7 @@ void check_name(std::string_view what, std::string_view name) {
           Code::invalid_config,
           "'{}' cannot name {}; expected letters, digits and underscores, not first a digit", name,
           what);
-  constexpr std::string_view kWords[] = {"axis", "out", "inf", "true", "false", "else"};
+  constexpr std::string_view kWords[] = {"axis", "out", "inf", "nan", "true", "false", "else"};
   require(std::ranges::find(kWords, name) == std::end(kWords), Code::invalid_config,
           "'{}' cannot name {}: it is a word of the language", name, what);
 }
@@ -238,7 +239,13 @@ NodeId Builder::node(const Op& op, std::vector<NodeId> inputs, Dtype dtype) {
   for (const AxisId axis : axes_of(op)) state_->check_axis(axis);
   invariant(inputs.size() == input_count(op), "as many inputs as the op takes");
   const Known known = state_->known();
-  if (const auto* constant = std::get_if<Constant>(&op)) check_constant(*constant, dtype);
+  if (const auto* constant = std::get_if<Constant>(&op)) {
+    check_constant(*constant, dtype);
+    // Integers have one zero; of -0.0 the text form would lose the sign.
+    if (dtype != Dtype::F32 && constant->value == 0 && std::signbit(constant->value)) {
+      return node(Constant{0.0}, {}, dtype);
+    }
+  }
   if (const auto* map = std::get_if<Map>(&op); map != nullptr && map->fn == Fn::Cast) {
     if (known.node(inputs[0]).type.dtype == dtype) return inputs[0];
   }
@@ -267,6 +274,7 @@ NodeId Builder::copy(const Node& old, std::vector<NodeId> inputs) {
 void Builder::set_name(NodeId node, std::string_view name) {
   state_->check(node);
   check_name("a tensor", name);
+  if (is_generated_name(name)) return;
   std::string& own = state_->nodes[static_cast<std::size_t>(node)].name;
   if (!own.empty() || !state_->named.try_emplace(std::string(name), node).second) return;
   own = name;

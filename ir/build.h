@@ -67,7 +67,8 @@ class Builder {
   NodeId copy(const Node& old, std::vector<NodeId> inputs);
 
   // Names are unique and the first one stays: a node that has one keeps it, and a name that another
-  // node has is not given again. `finish` drops names that an output or an axis has.
+  // node has is not given again; `_1`, `_2`, … are for print to give. `finish` drops names that an
+  // output or an axis has.
   void set_name(NodeId node, std::string_view name);
   const Node& operator[](NodeId node) const;
   const Axis& axis(AxisId id) const;

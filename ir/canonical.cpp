@@ -61,19 +61,38 @@ class Order {
   std::vector<Node> nodes_;
 };
 
-void check_extent(const Graph& graph, AxisId from, AxisId axis, std::size_t depth) {
-  require(depth <= graph.axes.size(), Code::invalid_config,
-          "the extent of axis {} depends on itself", graph.axis(from).name);
-  for (const ExtentTerm& term : graph.axis(axis).extent) {
-    if (term.kind != ExtentTerm::Kind::Axis) continue;
-    invariant(term.axis >= 0 && static_cast<std::size_t>(term.axis) < graph.axes.size(),
-              "an extent is made of axes of the graph");
-    require(graph.axis(term.axis).degree == kNone, Code::invalid_config,
-            "the extent of axis {} is made of {}, which is ragged and has no one extent",
-            graph.axis(axis).name, graph.axis(term.axis).name);
-    check_extent(graph, from, term.axis, depth + 1);
+// Every axis once, however many extents mention it: a chain of squares would take forever else.
+class ExtentCheck {
+ public:
+  explicit ExtentCheck(const Graph& graph) : graph_(graph), state_(graph.axes.size()) {}
+
+  void visit(AxisId axis) {
+    State& state = state_[static_cast<std::size_t>(axis)];
+    require(state != State::Open, Code::invalid_config,
+            "the extent of axis {} depends on itself", graph_.axis(axis).name);
+    if (state == State::Done) return;
+    state = State::Open;
+    for (const ExtentTerm& term : graph_.axis(axis).extent) {
+      if (term.kind == ExtentTerm::Kind::Axis) visit_term(axis, term.axis);
+    }
+    state = State::Done;
   }
-}
+
+ private:
+  enum class State : std::uint8_t { Fresh, Open, Done };
+
+  void visit_term(AxisId axis, AxisId term) {
+    invariant(term >= 0 && static_cast<std::size_t>(term) < graph_.axes.size(),
+              "an extent is made of axes of the graph");
+    require(graph_.axis(term).degree == kNone, Code::invalid_config,
+            "the extent of axis {} is made of {}, which is ragged and has no one extent",
+            graph_.axis(axis).name, graph_.axis(term).name);
+    visit(term);
+  }
+
+  const Graph& graph_;
+  std::vector<State> state_;
+};
 
 void check_unragged(const Graph& graph, std::string_view what, const std::vector<AxisId>& axes) {
   for (const AxisId axis : axes) {
@@ -103,9 +122,8 @@ void check_output(const Graph& graph, Output& output) {
 }
 
 void check(Graph& graph) {
-  for (AxisId axis = 0; axis < static_cast<AxisId>(graph.axes.size()); ++axis) {
-    check_extent(graph, axis, axis, 0);
-  }
+  ExtentCheck extents(graph);
+  for (AxisId axis = 0; axis < static_cast<AxisId>(graph.axes.size()); ++axis) extents.visit(axis);
   for (std::size_t n = 0; n < graph.outputs.size(); ++n) {
     const std::string& name = graph.outputs[n].name;
     require(std::ranges::count(graph.outputs, name, &Output::name) == 1, Code::invalid_config,

@@ -20,7 +20,7 @@ struct Found {
 
 class Extents {
  public:
-  explicit Extents(const Graph& graph) : graph_(graph), found_(graph.axes.size()) {}
+  explicit Extents(const Graph& graph) : graph_(graph), found_(graph.axes.size()), derived_(graph.axes.size()) {}
 
   void find(AxisId id, std::int64_t extent, const std::string& by) {
     std::optional<Found>& known = found_[static_cast<std::size_t>(id)];
@@ -35,10 +35,12 @@ class Extents {
             known->by);
   }
 
-  // Follows the extents that are made of others; those that mention an unknown one stay unknown.
+  // Follows the extents that are made of others, each once; those that mention an unknown one stay
+  // unknown.
   std::optional<std::int64_t> derive(AxisId id) {
     const Axis& axis = graph_.axis(id);
-    if (!axis.extent.empty()) {
+    if (!axis.extent.empty() && !derived_[static_cast<std::size_t>(id)]) {
+      derived_[static_cast<std::size_t>(id)] = true;
       if (const auto extent = evaluate(axis)) {
         find(id, *extent, "the definition of the axis");
       }
@@ -83,6 +85,7 @@ class Extents {
 
   const Graph& graph_;
   std::vector<std::optional<Found>> found_;
+  std::vector<bool> derived_;
 };
 
 // The axes whose extents nothing can do without.

@@ -1,5 +1,6 @@
 #include "passes/extents.h"
 
+#include <limits>
 #include <vector>
 
 namespace fovea::passes {
@@ -7,39 +8,62 @@ namespace {
 
 constexpr std::int64_t kUsualExtent = 4096;
 
-std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
-  return a / b - ((a % b != 0 && (a % b < 0) != (b < 0)) ? 1 : 0);
+// Nothing where the program would fail when it runs: a division by 0, an overflow.
+std::optional<std::int64_t> combine(ir::ExtentTerm::Kind kind, std::int64_t a, std::int64_t b) {
+  using Kind = ir::ExtentTerm::Kind;
+  std::int64_t result = 0;
+  bool fails = false;
+  if (kind == Kind::Add) fails = __builtin_add_overflow(a, b, &result);
+  if (kind == Kind::Sub) fails = __builtin_sub_overflow(a, b, &result);
+  if (kind == Kind::Mul) fails = __builtin_mul_overflow(a, b, &result);
+  if (kind == Kind::Div) {
+    fails = b == 0 || (b == -1 && a == std::numeric_limits<std::int64_t>::min());
+    if (!fails) result = a / b - (a % b != 0 && (a % b < 0) != (b < 0) ? 1 : 0);
+  }
+  return fails ? std::nullopt : std::optional(result);
 }
+
+// Each axis once, however many extents mention it.
+class FixedExtents {
+ public:
+  explicit FixedExtents(const ir::Graph& graph) : graph_(graph), known_(graph.axes.size()) {}
+
+  std::optional<std::int64_t> of(ir::AxisId axis) {
+    std::optional<Result>& known = known_[static_cast<std::size_t>(axis)];
+    if (!known) known = evaluate(graph_.axis(axis));
+    return *known;
+  }
+
+ private:
+  using Result = std::optional<std::int64_t>;
+
+  Result evaluate(const ir::Axis& axis) {
+    if (axis.degree != ir::kNone || axis.extent.empty()) return std::nullopt;
+    std::vector<std::int64_t> stack;
+    for (const ir::ExtentTerm& term : axis.extent) {
+      Result value = term.number;
+      if (term.kind == ir::ExtentTerm::Kind::Axis) {
+        value = of(term.axis);
+      } else if (term.kind != ir::ExtentTerm::Kind::Number) {
+        const std::int64_t right = stack.back();
+        stack.pop_back();
+        value = combine(term.kind, stack.back(), right);
+        stack.pop_back();
+      }
+      if (!value) return std::nullopt;
+      stack.push_back(*value);
+    }
+    return stack.back() < 0 ? std::nullopt : Result(stack.back());
+  }
+
+  const ir::Graph& graph_;
+  std::vector<std::optional<Result>> known_;
+};
 
 }  // namespace
 
 std::optional<std::int64_t> fixed_extent(const ir::Graph& graph, ir::AxisId axis) {
-  const ir::Axis& info = graph.axis(axis);
-  if (info.degree != ir::kNone || info.extent.empty()) return std::nullopt;
-  std::vector<std::int64_t> stack;
-  for (const ir::ExtentTerm& term : info.extent) {
-    using Kind = ir::ExtentTerm::Kind;
-    if (term.kind == Kind::Number) {
-      stack.push_back(term.number);
-      continue;
-    }
-    if (term.kind == Kind::Axis) {
-      const auto value = fixed_extent(graph, term.axis);
-      if (!value) return std::nullopt;
-      stack.push_back(*value);
-      continue;
-    }
-    const std::int64_t right = stack.back();
-    stack.pop_back();
-    std::int64_t& left = stack.back();
-    if (term.kind == Kind::Div && right == 0) return std::nullopt;  // an error when it runs
-    left = term.kind == Kind::Add   ? left + right
-           : term.kind == Kind::Sub ? left - right
-           : term.kind == Kind::Mul ? left * right
-                                    : floor_divide(left, right);
-  }
-  if (stack.back() < 0) return std::nullopt;  // likewise
-  return stack.back();
+  return FixedExtents(graph).of(axis);
 }
 
 double points(const ir::Graph& graph, std::span<const ir::AxisId> axes) {

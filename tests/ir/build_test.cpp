@@ -5,7 +5,9 @@
 #include <limits>
 
 #include "ir/error.h"
+#include "ir/interpret.h"
 #include "ir/rewrite.h"
+#include "ir/text.h"
 
 using namespace fovea;
 using namespace fovea::ir;
@@ -149,6 +151,8 @@ TEST_CASE("equal nodes are one node") {
   CHECK(p.b.map(Fn::Mul, {p.k, p.q}) != a);
   CHECK(p.b.constant(1) != p.b.constant(1, Dtype::I32));
   CHECK(p.b.constant(0.0) != p.b.constant(-0.0));
+  CHECK(p.b.constant(0, Dtype::I32) == p.b.constant(-0.0, Dtype::I32));
+  CHECK(p.b.constant(0, Dtype::Bool) == p.b.constant(-0.0, Dtype::Bool));
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK(p.b.constant(nan) == p.b.constant(nan));
   CHECK(p.b.cast(Dtype::I8, a) != p.b.cast(Dtype::U8, a));
@@ -175,6 +179,8 @@ TEST_CASE("what does not fit is said") {
         "'2z' cannot name an input; expected letters, digits and underscores, not first a digit");
   CHECK(error_of([&] { p.b.axis("inf"); }).second ==
         "'inf' cannot name an axis: it is a word of the language");
+  CHECK(error_of([&] { p.b.input("nan", Dtype::F32, {}); }).second ==
+        "'nan' cannot name an input: it is a word of the language");
   CHECK(error_of([&] { p.b.constant(3e9, Dtype::I32); }).first == Code::input_too_large);
   CHECK(error_of([&] { p.b.topk(p.j, p.d, p.k); }).first == Code::dimension_mismatch);
   const auto finish = [&](std::vector<Output> outputs) {
@@ -210,6 +216,30 @@ TEST_CASE("a node gives its name up to an output or an axis") {
   const Graph graph = p.b.finish({{"a", c, {}}});
   CHECK(graph.node(1).name.empty());
   CHECK(graph.node(2).name == "c");
+}
+
+TEST_CASE("names like those that print gives are not kept") {
+  Pair p;
+  const NodeId a = p.b.map(Fn::Exp, {p.q});
+  p.b.set_name(a, "_7");
+  CHECK(p.b[a].name.empty());
+  p.b.set_name(a, "_7a");
+  CHECK(p.b[a].name == "_7a");
+  const NodeId c = p.b.map(Fn::Neg, {a});
+  p.b.set_name(c, "_1");
+  const Graph graph = p.b.finish({{"o", c, {}}, {"u", p.b.map(Fn::Mul, {c, c}), {}}});
+  CHECK(parse(print(graph)) == graph);
+}
+
+TEST_CASE("extents that mention extents are each looked at once") {
+  Builder b;
+  AxisId last = b.axis("a0", {{ExtentTerm::Kind::Number, 1}});
+  for (int n = 1; n <= 200; ++n) {
+    const ExtentTerm before{ExtentTerm::Kind::Axis, 0, last};
+    last = b.axis("a" + std::to_string(n), {before, before, {ExtentTerm::Kind::Mul}});
+  }
+  const Graph graph = b.finish({{"o", b.size(last), {}}});
+  CHECK(resolve_extents(graph, {}, {})[static_cast<std::size_t>(last)] == 1);
 }
 
 TEST_CASE("a degree precedes what needs it") {

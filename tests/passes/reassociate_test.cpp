@@ -132,4 +132,14 @@ TEST_CASE("extents: fixed in the text, also by way of other axes") {
   CHECK(points(graph, axes) == 6 * 4096);
 }
 
+TEST_CASE("extents: each is looked at once, and one beyond any memory is none") {
+  std::string text = "axis a0 = 1, b0 = 2";
+  for (int n = 1; n <= 60; ++n) text += fmt::format(", a{0} = a{1} * a{1}", n, n - 1);
+  for (int n = 1; n <= 6; ++n) text += fmt::format(", b{0} = b{1} * b{1}", n, n - 1);
+  const ir::Graph graph = ir::parse(text + "\nout o = size(a60) + size(b6)");
+  CHECK(fixed_extent(graph, find_axis(graph, "a60")) == 1);
+  CHECK(fixed_extent(graph, find_axis(graph, "b5")) == std::int64_t{1} << 32);
+  CHECK(!fixed_extent(graph, find_axis(graph, "b6")));
+}
+
 }  // namespace fovea::passes
