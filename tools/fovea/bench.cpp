@@ -54,9 +54,9 @@ void bench(Arguments& arguments) {
           "--seconds {}: expected more than 0, at most 3600", arguments.seconds);
   const Loaded loaded = load(arguments.source);
   if (!arguments.inputs.seed) arguments.inputs.seed = 1;
-  Options options = arguments.options;
-  options.sizes = parse_sizes(arguments.inputs.sizes);
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
+  Options options = arguments.options;
+  options.sizes = inputs.sizes;
   const Kernel kernel = compile(loaded.graph, options);
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   const Measurement measured = measure(kernel, report, loaded.graph, inputs, arguments.seconds);

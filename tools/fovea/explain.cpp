@@ -104,9 +104,9 @@ void print_report(const Report& report, const std::optional<Measurement>& measur
 void explain(Arguments& arguments) {
   const Loaded loaded = load(arguments.source);
   if (!arguments.inputs.seed) arguments.inputs.seed = 1;
-  Options options = arguments.options;
-  options.sizes = parse_sizes(arguments.inputs.sizes);
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
+  Options options = arguments.options;
+  options.sizes = inputs.sizes;
   const Kernel kernel = compile(loaded.graph, options);
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   std::optional<Measurement> measured;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tools/fovea/shapes.h"
 #include "tools/io/files.h"
 
 namespace fovea::tools {
@@ -62,12 +63,6 @@ void add_archive(Tensors& tensors, const Graph& graph, const std::string& path) 
           input_names(graph));
 }
 
-std::map<std::string, std::vector<std::int64_t>> shapes_of(const Tensors& tensors) {
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  for (const auto& [name, tensor] : tensors) shapes[name] = tensor.shape;
-  return shapes;
-}
-
 Sizes named(const Graph& graph, const std::vector<std::int64_t>& extents) {
   Sizes sizes;
   for (std::size_t axis = 0; axis < extents.size(); ++axis)
@@ -96,7 +91,10 @@ void add_inputs(CLI::App& command, InputArguments& arguments) {
       .add_option("--in", arguments.files,
                   "input=file.npy, or a .npz or .safetensors file whose names are those of inputs")
       ->allow_extra_args(false);
-  command.add_option("--size", arguments.sizes, "axis=extent of an axis that no input carries")
+  command
+      .add_option(
+          "--size", arguments.sizes,
+          "axis=extent of an axis that no input carries; of an @mechanism, axes but i and j are 1")
       ->allow_extra_args(false);
   command.add_option("--random", arguments.seed,
                      "random numbers from this seed for inputs not given");
@@ -127,7 +125,8 @@ Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments) {
     require(arguments.seed || inputs.tensors.contains(name), Code::empty_input,
             "input '{}' is not given; expected --in {}=FILE, or --random SEED", name, name);
   });
-  inputs.extents = ir::resolve_extents(loaded.graph, shapes_of(inputs.tensors), inputs.sizes);
+  const Shapes shapes = complete_shapes(loaded, inputs.tensors, inputs.sizes);
+  inputs.extents = ir::resolve_extents(loaded.graph, shapes, inputs.sizes);
   if (arguments.seed) add_random(inputs, loaded, *arguments.seed);
   return inputs;
 }

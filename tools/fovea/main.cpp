@@ -23,7 +23,9 @@ int report(const CLI::ParseError& error, const CLI::App& app) {
 }
 
 int report(const fovea::Error& error) {
-  fmt::print(stderr, "fovea: {}: {}\n", name(error.code()), error.what());
+  // The lines that follow show the place in the text; here one line is all there is.
+  const std::string_view message = error.what();
+  fmt::print(stderr, "fovea: {}: {}\n", name(error.code()), message.substr(0, message.find('\n')));
   return error.code() == fovea::Code::internal ? kOurError : kUsersError;
 }
 

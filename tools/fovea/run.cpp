@@ -96,14 +96,14 @@ Tensors from_arrays(const ir::Arrays& arrays) {
 void run(const Arguments& arguments) {
   const Loaded loaded = load(arguments.source);
   const auto files = destinations(loaded.graph, arguments.out);
-  Options options = arguments.options;
-  options.sizes = parse_sizes(arguments.inputs.sizes);
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
   Tensors outputs;
   if (arguments.interpret) {
     outputs = from_arrays(interpret(loaded.graph, inputs.tensors, inputs.sizes));
   } else {
     outputs = make_outputs(loaded.graph, inputs.extents);
+    Options options = arguments.options;
+    options.sizes = inputs.sizes;
     compile(loaded.graph, options).run(views(inputs.tensors), views(outputs), inputs.sizes);
   }
   for (const auto& [name, tensor] : outputs) {

@@ -1,0 +1,101 @@
+#include "tools/fovea/shapes.h"
+
+namespace fovea::tools {
+namespace {
+
+using Extents = std::vector<std::optional<std::int64_t>>;
+
+std::optional<std::int64_t> evaluate(const ir::Extent& extent, const Extents& known) {
+  using Kind = ir::ExtentTerm::Kind;
+  std::vector<std::int64_t> stack;
+  for (const ir::ExtentTerm& term : extent) {
+    if (term.kind == Kind::Number) {
+      stack.push_back(term.number);
+      continue;
+    }
+    if (term.kind == Kind::Axis) {
+      const auto value = known[static_cast<std::size_t>(term.axis)];
+      if (!value) return std::nullopt;
+      stack.push_back(*value);
+      continue;
+    }
+    const std::int64_t right = stack.back();
+    stack.pop_back();
+    std::int64_t& left = stack.back();
+    if (term.kind == Kind::Add) left += right;
+    if (term.kind == Kind::Sub) left -= right;
+    if (term.kind == Kind::Mul) left *= right;
+    if (term.kind == Kind::Div && right == 0) return std::nullopt;  // resolve_extents says so
+    if (term.kind == Kind::Div)
+      left = left / right - (left % right != 0 && (left < 0) != (right < 0));
+  }
+  return stack.back();
+}
+
+// What the given inputs, the sizes and the axes' own extents tell.
+Extents known_extents(const Graph& graph, const Tensors& given, const Sizes& sizes) {
+  Extents known(graph.axes.size());
+  for (const ir::Node& node : graph.nodes) {
+    const auto* input = std::get_if<ir::Input>(&node.op);
+    if (input == nullptr || !given.contains(input->name)) continue;
+    const auto& shape = given.find(input->name)->second.shape;
+    for (std::size_t n = 0; n < shape.size(); ++n)
+      known[static_cast<std::size_t>(node.type.axes[n])] = shape[n];
+  }
+  for (std::size_t axis = 0; axis < known.size(); ++axis)
+    if (const auto size = sizes.find(graph.axes[axis].name); size != sizes.end())
+      known[axis] = size->second;
+  for (std::size_t round = 0; round < known.size(); ++round)
+    for (std::size_t axis = 0; axis < known.size(); ++axis)
+      if (!known[axis] && !graph.axes[axis].extent.empty())
+        known[axis] = evaluate(graph.axes[axis].extent, known);
+  return known;
+}
+
+// An axis whose extent only the caller can tell.
+bool is_open(const ir::Axis& axis) { return axis.extent.empty() && axis.degree == ir::kNone; }
+
+void add_ones(const Loaded& loaded, const Extents& known, Sizes& sizes) {
+  if (loaded.mechanism == nullptr) return;
+  for (std::size_t axis = 0; axis < known.size(); ++axis) {
+    const std::string& name = loaded.graph.axes[axis].name;
+    if (!known[axis] && is_open(loaded.graph.axes[axis]) && name != "i" && name != "j")
+      sizes[name] = 1;
+  }
+}
+
+void require_known(const Graph& graph, const Extents& known) {
+  std::string axes, options;
+  for (std::size_t axis = 0; axis < known.size(); ++axis) {
+    if (known[axis] || !is_open(graph.axes[axis])) continue;
+    axes += fmt::format("{}{}", axes.empty() ? "" : ", ", graph.axes[axis].name);
+    options += fmt::format(" --size {}=EXTENT", graph.axes[axis].name);
+  }
+  require(axes.empty(), Code::dimension_mismatch,
+          "nothing tells the extent of {}; expected{}, or inputs that have them", axes, options);
+}
+
+}  // namespace
+
+Shapes complete_shapes(const Loaded& loaded, const Tensors& given, Sizes& sizes) {
+  const Graph& graph = loaded.graph;
+  add_ones(loaded, known_extents(graph, given, sizes), sizes);
+  const Extents known = known_extents(graph, given, sizes);
+  require_known(graph, known);
+  Shapes shapes;
+  for (const ir::Node& node : graph.nodes) {
+    const auto* input = std::get_if<ir::Input>(&node.op);
+    if (input == nullptr) continue;
+    const auto tensor = given.find(input->name);
+    if (tensor != given.end()) {
+      shapes[input->name] = tensor->second.shape;
+      continue;
+    }
+    for (ir::AxisId axis : node.type.axes)
+      shapes[input->name].push_back(known[static_cast<std::size_t>(axis)].value_or(0));
+    shapes.try_emplace(input->name);
+  }
+  return shapes;
+}
+
+}  // namespace fovea::tools
