@@ -71,14 +71,14 @@ Sizes named(const Graph& graph, const std::vector<std::int64_t>& extents) {
 }
 
 void add_random(Inputs& inputs, const Loaded& loaded, unsigned seed) {
-  ir::Arrays special;
-  if (loaded.mechanism != nullptr && loaded.mechanism->special_inputs != nullptr)
-    special = ops::example_inputs(*loaded.mechanism, *loaded.problem, loaded.graph,
-                                  named(loaded.graph, inputs.extents), seed);
+  ir::Arrays examples;
+  if (loaded.mechanism != nullptr)
+    examples = ops::example_inputs(*loaded.mechanism, *loaded.problem, loaded.graph,
+                                   named(loaded.graph, inputs.extents), seed);
   for_each_input(loaded.graph, [&](const ir::Node& node, const std::string& name) {
     if (inputs.tensors.contains(name)) return;
-    const auto found = special.find(name);
-    inputs.tensors[name] = found != special.end()
+    const auto found = examples.find(name);
+    inputs.tensors[name] = found != examples.end()
                                ? from_array(found->second)
                                : random_input(loaded.graph, node, inputs.extents, seed);
   });
@@ -92,9 +92,8 @@ void add_inputs(CLI::App& command, InputArguments& arguments) {
                   "input=file.npy, or a .npz or .safetensors file whose names are those of inputs")
       ->allow_extra_args(false);
   command
-      .add_option(
-          "--size", arguments.sizes,
-          "axis=extent of an axis that no input carries; of an @mechanism, axes but i and j are 1")
+      .add_option("--size", arguments.sizes,
+                  "axis=extent of an axis that no input carries; an @mechanism needs i and j")
       ->allow_extra_args(false);
   command.add_option("--random", arguments.seed,
                      "random numbers from this seed for inputs not given");

@@ -55,12 +55,18 @@ Extents known_extents(const Graph& graph, const Tensors& given, const Sizes& siz
 // An axis whose extent only the caller can tell.
 bool is_open(const ir::Axis& axis) { return axis.extent.empty() && axis.degree == ir::kNone; }
 
-void add_ones(const Loaded& loaded, const Extents& known, Sizes& sizes) {
+// What the mechanism's examples would have, with the rows and columns that are known.
+void add_examples(const Loaded& loaded, const Extents& known, Sizes& sizes) {
   if (loaded.mechanism == nullptr) return;
+  const auto extent = [&](std::string_view name) {
+    const ir::AxisId axis = ir::find_axis(loaded.graph, name);
+    return axis == ir::kNone ? 1 : known[static_cast<std::size_t>(axis)].value_or(1);
+  };
+  const Sizes examples = ops::example_sizes(loaded.graph, extent("i"), extent("j"), 1);
   for (std::size_t axis = 0; axis < known.size(); ++axis) {
     const std::string& name = loaded.graph.axes[axis].name;
     if (!known[axis] && is_open(loaded.graph.axes[axis]) && name != "i" && name != "j")
-      sizes[name] = 1;
+      sizes[name] = examples.at(name);
   }
 }
 
@@ -79,7 +85,7 @@ void require_known(const Graph& graph, const Extents& known) {
 
 Shapes complete_shapes(const Loaded& loaded, const Tensors& given, Sizes& sizes) {
   const Graph& graph = loaded.graph;
-  add_ones(loaded, known_extents(graph, given, sizes), sizes);
+  add_examples(loaded, known_extents(graph, given, sizes), sizes);
   const Extents known = known_extents(graph, given, sizes);
   require_known(graph, known);
   Shapes shapes;

@@ -1,0 +1,247 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "fovea/fovea.h"
+#include "ops/mechanism.h"
+#include "tests/tools/process.h"
+#include "tools/io/files.h"
+#include "tools/io/npy.h"
+
+namespace fovea::tools {
+namespace {
+
+using nlohmann::json;
+using test::Folder;
+using test::fovea;
+using test::Outcome;
+
+constexpr const char* kAttention =
+    "axis i, j, d = 8\n"
+    "q : f32[i, d]\n"
+    "k : f32[j, d]\n"
+    "p = softmax(j, where(j <= i, sum(d, q * k), -inf))\n"
+    "out o = sum(j, p * k)\n";
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+// A user's error: exit code 1, nothing on stdout, one line on stderr with `part` in it.
+void check_users_error(const Outcome& outcome, std::string_view part) {
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 1);
+  CHECK(outcome.out.empty());
+  CHECK(std::ranges::count(outcome.err, '\n') == 1);
+  CHECK(outcome.err.starts_with("fovea: "));
+  CHECK(contains(outcome.err, part));
+}
+
+std::string write_matrix(const Folder& folder, const std::string& name, std::int64_t rows,
+                         std::int64_t columns) {
+  Tensor tensor = make_tensor(Dtype::F32, {rows, columns});
+  auto* data = reinterpret_cast<float*>(tensor.bytes.data());
+  for (std::int64_t n = 0; n < rows * columns; ++n) data[n] = static_cast<float>(n % 7) / 4;
+  write_file(folder / name, write_npy(to_stored(tensor)));
+  return folder / name;
+}
+
+TEST_CASE("every command has --help with examples") {
+  for (const std::string command : {"run", "list", "print", "dot", "explain", "bench"}) {
+    const Outcome outcome = fovea({command, "--help"});
+    CAPTURE(command);
+    CHECK(outcome.code == 0);
+    CHECK(contains(outcome.out, "Examples:\n  fovea " + command));
+  }
+  const Outcome all = fovea({"--help"});
+  CHECK(all.code == 0);
+  for (const char* command : {"run", "list", "print", "dot", "explain", "bench"})
+    CHECK(contains(all.out, command));
+}
+
+TEST_CASE("what is not on the command line as it should be is the user's error") {
+  check_users_error(fovea({}), "subcommand");
+  check_users_error(fovea({"frobnicate"}), "frobnicate");
+  check_users_error(fovea({"run"}), "GRAPH");
+  check_users_error(fovea({"run", "@causal", "--frobnicate"}), "--frobnicate");
+  check_users_error(fovea({"run", "nowhere.fov"}), "cannot read 'nowhere.fov'");
+  check_users_error(fovea({"print", "@casual"}), "causal");
+  check_users_error(fovea({"print", "@causal", "-o", "frob=3"}), "frob");
+  check_users_error(fovea({"print", "@causal", "-o", "d=many"}), "'many' is not a number");
+  check_users_error(fovea({"print", "-", "-o", "d=3"}, kAttention), "only an @mechanism");
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i"}, kAttention), "name=value");
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=x"}, kAttention), "'x'");
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=-1"}, kAttention),
+                    "at least 0");
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=4"}, kAttention), "--size j=");
+  check_users_error(
+      fovea({"run", "-", "--random", "1", "--size", "i=4", "--size", "j=4", "--size", "z=4"},
+            kAttention),
+      "z");
+  check_users_error(fovea({"run", "-"}, kAttention), "input 'q' is not given");
+}
+
+TEST_CASE("text that does not parse is told by line and column") {
+  check_users_error(fovea({"print", "-"}, "axis i\nx : f32[i]\nout o = x *\n"),
+                    "syntax_error: 3:12: ");
+}
+
+TEST_CASE("list has every mechanism, and tells about one") {
+  const Outcome outcome = fovea({"list"});
+  CHECK(outcome.code == 0);
+  const json all = json::parse(fovea({"list", "--json"}).out);
+  REQUIRE(all.size() == ops::all().size());
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    CHECK(contains(outcome.out, mechanism->name));
+    CHECK(
+        std::ranges::any_of(all, [&](const json& one) { return one["name"] == mechanism->name; }));
+  }
+  const Outcome one = fovea({"list", "causal"});
+  CHECK(one.code == 0);
+  CHECK(contains(one.out, "options:"));
+  check_users_error(fovea({"list", "nothing_like_it"}), "nothing_like_it");
+}
+
+TEST_CASE("print writes text that parses to the same graph") {
+  const Outcome outcome = fovea({"print", "-"}, kAttention);
+  CHECK(outcome.code == 0);
+  CHECK(parse(outcome.out) == parse(kAttention));
+  const Outcome simplified = fovea({"print", "-", "--after", "simplify"}, kAttention);
+  CHECK(simplified.code == 0);
+  CHECK_NOTHROW(parse(simplified.out));
+  const Outcome fused = fovea({"print", "-", "--after", "fuse", "--target", "avx2"}, kAttention);
+  CHECK(fused.code == 0);
+  check_users_error(fovea({"print", "-", "--after", "nothing"}, kAttention), "no pass 'nothing'");
+  check_users_error(fovea({"print", "-", "--after", "fuse", "--target", "z80"}, kAttention), "z80");
+}
+
+TEST_CASE("dot draws") {
+  const Folder folder;
+  CHECK(fovea({"dot", "-"}, kAttention).out.find("digraph") == 0);
+  for (const std::string ending : {".svg", ".png", ".dot"}) {
+    CHECK(fovea({"dot", "-", "--after", "fuse", "-o", folder / ("x" + ending)}, kAttention).code ==
+          0);
+    CHECK(std::filesystem::file_size(folder / ("x" + ending)) > 500);
+  }
+  const Bytes svg = read_file(folder / "x.svg"), png = read_file(folder / "x.png");
+  CHECK(contains(std::string(reinterpret_cast<const char*>(svg.data()), svg.size()), "<svg"));
+  CHECK(png[1] == std::byte{'P'});
+  CHECK(fovea({"dot", "@causal", "-o", "d=32", "-o", folder / "c.svg"}).code == 0);
+  check_users_error(fovea({"dot", "-", "-o", "x.docx"}, kAttention), ".svg");
+  check_users_error(fovea({"dot", "-", "-o", folder / "no/x.svg"}, kAttention), "cannot write");
+}
+
+TEST_CASE("run computes what the interpreter computes, from files to files") {
+  const Folder folder;
+  const std::string q = "q=" + write_matrix(folder, "q.npy", 5, 8);
+  const std::string k = "k=" + write_matrix(folder, "k.npy", 9, 8);
+  for (const bool interpreted : {false, true}) {
+    std::vector<std::string> arguments = {
+        "run", "-", "--in", q, "--in", k, "--out", "o=" + (folder / "o.npy"), "--check"};
+    if (interpreted) arguments.push_back("--interpret");
+    const Outcome outcome = fovea(arguments, kAttention);
+    CAPTURE(outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK(contains(outcome.out, "check o: largest error "));
+    const StoredTensor o = read_npy(read_file(folder / "o.npy"), "o");
+    CHECK(o.type == Stored::F32);
+    CHECK(o.shape == std::vector<std::int64_t>{5, 8});
+    // The first row sees the first key only.
+    const ir::Array first = to_array(convert(o, Dtype::F32, "o"));
+    for (std::size_t n = 0; n < 8; ++n)
+      CHECK(first.data[n] == doctest::Approx(static_cast<double>(n % 7) / 4));
+    std::filesystem::remove(folder / "o.npy");
+  }
+}
+
+TEST_CASE("run sums up what goes to no file, the same for the same seed") {
+  const std::vector<std::string> arguments = {"run",    "-",   "--random", "3",
+                                              "--size", "i=4", "--size",   "j=4"};
+  const Outcome once = fovea(arguments, kAttention), again = fovea(arguments, kAttention);
+  CHECK(once.code == 0);
+  CHECK(once.out.starts_with("o f32[4, 8]  min "));
+  CHECK(contains(once.out, "  first "));
+  CHECK(once.out == again.out);
+  auto other = arguments;
+  other[3] = "4";
+  CHECK(fovea(other, kAttention).out != once.out);
+}
+
+TEST_CASE("run checks its inputs and outputs") {
+  const Folder folder;
+  const std::string q = write_matrix(folder, "q.npy", 5, 8),
+                    wide = write_matrix(folder, "w.npy", 5, 9);
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"run", "-"});
+    return fovea(arguments, kAttention);
+  };
+  check_users_error(run({"--in", "q=" + q, "--in", "k=" + wide}), "9");
+  check_users_error(run({"--in", "q=" + q}), "input 'k' is not given");
+  check_users_error(run({"--in", "x=" + q}), "no input 'x'");
+  check_users_error(run({"--in", q}), "expected --in name=");
+  check_users_error(run({"--in", "q=" + q, "--in", "q=" + q}), "given twice");
+  check_users_error(run({"--in", "q=q.txt"}), ".npy, .npz or .safetensors");
+  check_users_error(run({"--in", "q=" + q, "--in", "k=" + q, "--out", "p=p.npy"}), "no output 'p'");
+  check_users_error(run({"--in", "q=" + q, "--in", "k=" + q, "--out", "o=o.csv"}), ".npy");
+  check_users_error(run({"--in", "q=" + q, "--in", "k=" + q, "--target", "z80"}), "z80");
+  check_users_error(run({"--in", "q=" + q, "--in", "k=" + q, "--threads", "-1"}), "threads");
+  write_file(folder / "bad.npy", std::string_view("not an array"));
+  check_users_error(run({"--in", "q=" + (folder / "bad.npy")}), "is not a .npy file");
+  const Outcome strict = run({"--in", "q=" + q, "--in", "k=" + q, "--check", "--tolerance", "-1"});
+  CHECK(strict.code == 1);
+  CHECK(contains(strict.err, "numerical_instability"));
+}
+
+TEST_CASE("explain tells what was fused") {
+  const std::vector<std::string> arguments = {"explain", "-", "--size", "i=500", "--size", "j=500"};
+  const Outcome text = fovea(arguments, kAttention);
+  CAPTURE(text.err);
+  CHECK(text.code == 0);
+  CHECK(contains(text.out, "of the FMA peak"));
+  auto as_json = arguments;
+  as_json.insert(as_json.end(), {"--json", "--no-measure"});
+  const Outcome outcome = fovea(as_json, kAttention);
+  CHECK(std::ranges::count(outcome.out, '\n') == 1);
+  const json report = json::parse(outcome.out);
+  REQUIRE(report["kernels"].size() >= 1);
+  bool on_plane = false;
+  for (const json& kernel : report["kernels"]) {
+    for (const char* field :
+         {"kernel", "rows", "columns", "tiles_empty", "tiles_full", "tiles_partial", "flops",
+          "bytes", "plane_elements_stored", "compile_ms"})
+      CHECK(kernel.contains(field));
+    CHECK(kernel["plane_elements_stored"] == 0);
+    if (kernel["rows"] != 500) continue;
+    on_plane = true;
+    CHECK(kernel["columns"] == 500);
+    // Causal: some tiles lie above the diagonal, some below, some on it.
+    CHECK(kernel["tiles_empty"] > 0);
+    CHECK(kernel["tiles_full"] > 0);
+    CHECK(kernel["tiles_partial"] > 0);
+  }
+  CHECK(on_plane);
+}
+
+TEST_CASE("bench prints one line of JSON beside its probes") {
+  const Outcome outcome = fovea({"bench", "-", "--size", "i=64", "--size", "j=64", "--seconds",
+                                 "0.05", "--threads", "1", "--target", "sse41", "--json"},
+                                kAttention);
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK(std::ranges::count(outcome.out, '\n') == 1);
+  const json figures = json::parse(outcome.out);
+  for (const char* field : {"p50_us", "p99_us", "min_us", "runs", "gflops_visited", "gflops_all",
+                            "fma_peak_gflops", "stream_gbs"})
+    CHECK(figures[field].get<double>() > 0);
+  CHECK(figures["min_us"] <= figures["p50_us"]);
+  CHECK(figures["p50_us"] <= figures["p99_us"]);
+  CHECK(figures["gflops_visited"] <= figures["fma_peak_gflops"]);
+  CHECK(figures["threads"] == 1);
+  CHECK(figures["target"] == "sse41");
+  check_users_error(fovea({"bench", "-", "--seconds", "0"}, kAttention), "--seconds");
+}
+
+}  // namespace
+}  // namespace fovea::tools
