@@ -62,7 +62,7 @@ TEST_CASE("every command has --help with examples") {
 }
 
 TEST_CASE("what is not on the command line as it should be is the user's error") {
-  check_users_error(fovea({}), "subcommand");
+  check_users_error(fovea({}), "A subcommand is required");
   check_users_error(fovea({"frobnicate"}), "frobnicate");
   check_users_error(fovea({"run"}), "GRAPH");
   check_users_error(fovea({"run", "@causal", "--frobnicate"}), "--frobnicate");
