@@ -10,13 +10,15 @@ namespace fovea::document {
 namespace {
 
 constexpr std::int64_t kRows = 128;   // of a piece
-constexpr double kNoticed = 0.01;     // a weight that counts as a place
+constexpr double kNoticed = 0.1;      // a weight that counts as a place
 constexpr std::size_t kReadable = 4;  // letters of a word that says something
 
 // The mean weights over heads of a piece, [row, key].
 std::vector<float> weights_of(const Kernel& kernel, const Document& document, const Piece& piece) {
   std::vector<float> weights(static_cast<std::size_t>(piece.count * piece.key_count()));
-  run(kernel, document, piece, "w", view(weights.data(), {piece.count, piece.key_count()}));
+  kernel.run({{"q", heads(document, piece.first, piece.count)},
+              {"k", heads(document, piece.key_first(), piece.key_count())}},
+             {{"w", view(weights.data(), {piece.count, piece.key_count()})}});
   return weights;
 }
 

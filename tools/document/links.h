@@ -11,8 +11,8 @@ namespace fovea::document {
 // A word that looks at another, over the whole document.
 struct Link {
   std::string from, to;
-  double weight = 0;  // the sum of the heads' mean weights over all places
-  int places = 0;     // where the weight is at least 1 %
+  double weight = 0;  // the sum of the heads' mean weights over its places
+  int places = 0;     // where that is at least a tenth
 };
 
 // The strongest links between different words, strongest first, and where a single link is

@@ -64,13 +64,6 @@ std::vector<Piece> pieces(std::int64_t words, std::int64_t rows) {
   return list;
 }
 
-void run(const Kernel& kernel, const Document& document, const Piece& piece,
-         std::string_view output, const View& to) {
-  const View keys = heads(document, piece.key_first(), piece.key_count());
-  kernel.run({{"q", heads(document, piece.first, piece.count)}, {"k", keys}, {"v", keys}},
-             {{output, to}});
-}
-
 std::vector<float> attend(const Kernel& kernel, const Document& document) {
   const std::int64_t n = document.size();
   std::vector<float> o(static_cast<std::size_t>(n * kWidth));

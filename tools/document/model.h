@@ -31,10 +31,6 @@ struct Piece {
 };
 std::vector<Piece> pieces(std::int64_t words, std::int64_t rows);
 
-// Runs a kernel made of attention.fov over a piece.
-void run(const Kernel& kernel, const Document& document, const Piece& piece,
-         std::string_view output, const View& to);
-
 // The attention of the whole document, [h, word, e].
 std::vector<float> attend(const Kernel& kernel, const Document& document);
 

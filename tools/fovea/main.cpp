@@ -29,6 +29,18 @@ int report(const fovea::Error& error) {
   return error.code() == fovea::Code::internal ? kOurError : kUsersError;
 }
 
+// The parser itself would only say that a command is missing.
+void require_command(const CLI::App& app, int count, char** arguments) {
+  if (count < 2 || arguments[1][0] == '-') return;
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    if (command->get_name() == arguments[1]) return;
+    names += ' ' + command->get_name();
+  }
+  fovea::fail(fovea::Code::invalid_config, "there is no command '{}'; expected one of{}",
+              arguments[1], names);
+}
+
 int run(int count, char** arguments) {
   CLI::App app("Compiles attention, written as mathematics over named axes, to fused kernels.",
                "fovea");
@@ -45,6 +57,7 @@ int run(int count, char** arguments) {
   fovea::tools::add_dot(app);
   fovea::tools::add_explain(app);
   fovea::tools::add_bench(app);
+  require_command(app, count, arguments);
   try {
     app.parse(count, arguments);
     return 0;
