@@ -1,4 +1,4 @@
-// tools/io/npy.h — NumPy's array files (numpy.org/neps/nep-0001-npy-format.html), versions 1 to 3.
+// tools/io/npy.h — NumPy's array files (numpy.org, NEP 1), versions 1 to 3.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// tools/io/npz.h — NumPy's archives: zip files of .npy files, stored or deflated (through libzip).
+// tools/io/npz.h — NumPy's archives: zips of .npy files, stored or deflated (through libzip).
 #pragma once
 
 #include <span>
