@@ -1,0 +1,369 @@
+// What becomes a panel or a contraction, and their definitions (codegen/plane.h).
+#include <Halide.h>
+
+#include "codegen/plane.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ir/error.h"
+
+namespace fovea::codegen {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+using namespace ir;
+using Kind = runtime::Argument::Kind;
+
+Plane::Plane(TiledContext& context, TiledFunctions& functions)
+    : context_(context),
+      functions_(functions),
+      graph_(context.source.graph),
+      kernel_(context.kernel),
+      tiling_(context.tiling),
+      signature_(graph_, context.source.places),
+      emitter_(graph_, false),
+      row_(kernel_.row),
+      column_(kernel_.column),
+      unbounded_{row_, column_} {
+  emitter_.extent = [this](AxisId axis) { return signature_.extent(axis); };
+  emitter_.checked = context.source.checked;
+  emitter_.uniform = context.region.batch;
+  emitter_.resolve = [this](NodeId id, const ScopePtr& scope) { return resolve(id, scope); };
+  here_ = signature_.number(Kind::here, 0, "here");
+  clear_ = signature_.number(Kind::clear, 0, "clear");
+  first_row_ = signature_.number(Kind::row, 0, "row");
+  blocks_ = signature_.buffer(0, Halide::Int(32), {-1}, Kind::blocks);
+  if (kernel_.solid != kNone) conjuncts(kernel_.solid, masks_);
+}
+
+Function Plane::build() {
+  plan();
+  for (const PlaneReduction& reduction : context_.region.reductions) {
+    if (reduction.over_columns)
+      over_columns(reduction);
+    else
+      over_rows(reduction);
+  }
+  merge();
+  Function function;
+  function.name = context_.source.name;
+  function.outputs = outputs_;
+  function.halide = signature_.halide();
+  function.arguments = signature_.runtime();
+  return function;
+}
+
+Var Plane::var(AxisId axis) { return Var("a" + std::to_string(axis)); }
+
+bool Plane::on_plane(NodeId id) const {
+  const Type& type = graph_.node(id).type;
+  return type.has(row_) && type.has(column_);
+}
+
+// Halide wants to know how far a block can lie; the executor lists only blocks of the plane.
+Expr Plane::block(const Expr& n) {
+  const Expr last = (signature_.extent(column_) - 1) / tiling_.block;
+  return Halide::unsafe_promise_clamped(blocks_(n), 0, last);
+}
+
+Point Plane::point(const Expr& r, const Expr& j, const Expr& n, const std::vector<AxisId>& inner) {
+  Point p{r, j, n, context_.scope(emitter_, signature_, r)};
+  p.scope->at[column_] = column(j, n);
+  for (const AxisId axis : inner) p.scope->at[axis] = var(axis);
+  return p;
+}
+
+void Plane::conjuncts(NodeId id, std::set<NodeId>& into) const {
+  into.insert(id);
+  if (as_map(graph_.node(id), Fn::And))
+    for (const NodeId input : graph_.node(id).inputs) conjuncts(input, into);
+}
+
+// What a condition is in blocks that need no mask, if that is known.
+std::optional<bool> Plane::when_clear(NodeId id) const {
+  if (masks_.contains(id)) return true;
+  for (const NodeId mask : masks_)
+    if (as_map(graph_.node(mask), Fn::Not) && graph_.node(mask).inputs[0] == id) return false;
+  const Node& node = graph_.node(id);
+  if (as_map(node, Fn::And) && std::ranges::all_of(node.inputs, [&](NodeId n) { return when_clear(n) == true; }))
+    return true;
+  return std::nullopt;
+}
+
+Split Plane::split(const PlaneReduction& reduction) const {
+  const Node& node = graph_.node(reduction.node);
+  Product product = product_of(graph_, node.inputs[0], context_.source.leaves);
+  Split result;
+  if (std::get<Reduce>(node.op).fn != ReduceFn::Sum || !is_float(node.type.dtype))
+    product = {{{node.inputs[0], false}}, false};
+  std::set<AxisId> on_panel;
+  for (const Factor& factor : product.factors)
+    if (on_plane(factor.node))
+      for (const AxisId axis : graph_.node(factor.node).type.axes) on_panel.insert(axis);
+  for (const AxisId axis : context_.other_axes(node.type))
+    if (!on_panel.contains(axis)) result.features.push_back(axis);
+  for (const Factor& factor : product.factors) {
+    const Type& type = graph_.node(factor.node).type;
+    const bool brings = std::ranges::any_of(result.features, [&](AxisId a) { return type.has(a); });
+    if (brings)
+      result.others.push_back(factor);
+    else
+      result.panel.factors.emplace_back(factor.node, factor.inverted);
+  }
+  std::ranges::sort(result.panel.factors);
+  result.panel.negative = product.negative;
+  if (followed(reduction.node)) result.panel.scale = base_two(reduction.node) ? 1 : kLog2E;
+  return result;
+}
+
+bool Plane::followed(NodeId maximum) const {
+  return std::ranges::any_of(context_.region.reductions,
+                             [&](const PlaneReduction& r) { return r.maximum == maximum; });
+}
+
+bool Plane::base_two(NodeId maximum) const {
+  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
+    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum && found->base_two)
+      return true;
+  return false;
+}
+
+// Contractions inside others, and those that several panels need, are panels themselves.
+void Plane::plan() {
+  for (const PlaneReduction& reduction : context_.region.reductions) wanted_.insert(split(reduction).panel);
+  for (bool changed = true; changed;) {
+    changed = false;
+    std::map<NodeId, int> users;
+    std::set<NodeId> nested;
+    for (const PanelKey& key : wanted_) {
+      std::set<NodeId> seen, found;
+      for (const auto& [node, inverted] : key.factors)
+        find_contractions(node, key.factors.size() == 1, found, nested, seen, false);
+      for (const NodeId id : found) users[id]++;
+    }
+    for (const auto& [id, count] : users)
+      if (count > 1) changed |= wanted_.insert(single(id)).second;
+    for (const NodeId id : nested) changed |= wanted_.insert(single(id)).second;
+  }
+}
+
+void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found, std::set<NodeId>& nested,
+                       std::set<NodeId>& seen, bool inside) const {
+  if (!seen.insert(id).second || context_.source.leaves[id] || !on_plane(id)) return;
+  if (!root && panel_of(id)) return;
+  const Node& node = graph_.node(id);
+  if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum)) return;
+  const bool fold = std::holds_alternative<Reduce>(node.op);
+  if (fold && inside) {
+    nested.insert(id);
+    return;
+  }
+  if (fold) found.insert(id);
+  for (const NodeId input : node.inputs) find_contractions(input, false, found, nested, seen, inside || fold);
+}
+
+// A wanted panel that holds this node times a constant.
+const PanelKey* Plane::panel_of(NodeId id) const {
+  const PanelKey* best = nullptr;
+  for (const PanelKey& key : wanted_)
+    if (key.factors.size() == 1 && key.factors[0].first == id && !key.factors[0].second && !key.negative)
+      if (!best || key.scale == 1) best = &key;
+  return best;
+}
+
+const Panel& Plane::panel(const PanelKey& key) {
+  if (const auto known = panels_.find(key); known != panels_.end()) return known->second;
+  const Point outer = point_;
+  const NodeId outer_defining = defining_;
+  const bool outer_heavy = heavy_;
+  std::set<std::string> outer_used;
+  std::swap(outer_used, used_);
+  Panel result;
+  result.func = Func("panel" + std::to_string(panel_count_++));
+  std::set<AxisId> inner;
+  for (const auto& [node, inverted] : key.factors)
+    for (const AxisId axis : context_.other_axes(graph_.node(node).type)) inner.insert(axis);
+  result.inner.assign(inner.begin(), inner.end());
+
+  const Var r("r"), j("j"), n("n");
+  const Walk all = walk(Expr(0), "n" + std::to_string(panels_.size()));
+  std::vector<Expr> at{r, j, all.n};
+  std::vector<Var> vars{r, j, n};
+  for (const AxisId axis : result.inner) {
+    at.push_back(var(axis));
+    vars.push_back(var(axis));
+  }
+  // Where every mask holds first, then the mask over the blocks that need it.
+  std::set<NodeId> conditions, seen;
+  for (const auto& [node, inverted] : key.factors) find_masks(node, key.factors.size() == 1, conditions, seen);
+  const auto evaluate = [&](std::map<NodeId, bool> assumed, const Expr& block) {
+    std::swap(assumed_, assumed);
+    point_ = point(r, j, block, result.inner);
+    defining_ = key.factors.size() == 1 ? key.factors[0].first : kNone;
+    heavy_ = false;
+    const Expr value = product(key);
+    std::swap(assumed_, assumed);
+    return value;
+  };
+  const Walk partial = walk(clear_, "m" + std::to_string(panels_.size()));
+  std::optional<Expr> masked;
+  Expr value;
+  bool heavy = false;
+  if (conditions.size() == 1) {
+    const NodeId mask = *conditions.begin();
+    const bool clear = *when_clear(mask);
+    const Expr hidden = evaluate({{mask, !clear}}, partial.n);
+    if (!heavy_) masked = hidden;
+    value = evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all.n);
+    heavy = heavy_;
+  } else {
+    value = evaluate({}, all.n);
+    heavy = heavy_;
+  }
+  Func& f = result.func;
+  f(vars) = Halide::undef(value.type());
+  f(at) = value;
+  if (masked) {
+    std::vector<Expr> there = at;
+    there[2] = partial.n;
+    point_ = point(r, j, partial.n, result.inner);
+    Expr shown = truth(*conditions.begin(), point_.scope);
+    if (!*when_clear(*conditions.begin())) shown = !shown;
+    f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
+  }
+  point_ = outer;
+  defining_ = outer_defining;
+  heavy_ = outer_heavy;
+  schedule_panel(result, all.dom, masked ? std::optional(partial.dom) : std::nullopt, heavy);
+  used_ = outer_used;
+  return panels_.emplace(key, std::move(result)).first->second;
+}
+
+Expr Plane::product(const PanelKey& key) {
+  double scale = key.negative ? -key.scale : key.scale;
+  if (key.factors.size() == 1 && !key.factors[0].second) {
+    const Node& node = graph_.node(key.factors[0].first);
+    if (scale != 1) return scaled(key.factors[0].first, scale, point_.scope);
+    const Expr x = emitter_.value(key.factors[0].first, point_.scope);
+    return x.type().is_bool() && is_float(node.type.dtype) ? Halide::cast<float>(x) : x;
+  }
+  Expr result;
+  for (const auto& [node, inverted] : key.factors) {
+    const bool takes = scale != 1 && !inverted;
+    const Expr x = Halide::cast<float>(takes ? scaled(node, scale, point_.scope)
+                                             : emitter_.value(node, point_.scope));
+    if (takes) scale = 1;
+    result = !result.defined() ? (inverted ? 1.f / x : x) : inverted ? result / x : result * x;
+  }
+  return scale == 1 ? result : result * float(scale);
+}
+
+// Conditions of `where` inside one panel that clear blocks do not need.
+void Plane::find_masks(NodeId id, bool root, std::set<NodeId>& into, std::set<NodeId>& seen) const {
+  if (!seen.insert(id).second || context_.source.leaves[id] || !on_plane(id)) return;
+  if (!root && panel_of(id)) return;
+  const Node& node = graph_.node(id);
+  if (std::holds_alternative<Reduce>(node.op)) return;
+  if (as_map(node, Fn::Where) && when_clear(node.inputs[0])) into.insert(node.inputs[0]);
+  for (const NodeId input : node.inputs) find_masks(input, false, into, seen);
+}
+
+std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, const Expr& j, const Expr& n,
+                                  const ScopePtr& scope) {
+  std::vector<Expr> at{r, j, n};
+  for (const AxisId axis : panel.inner) at.push_back(scope->at[axis]);
+  return at;
+}
+
+// A fold of plane terms over a feature axis, times a constant that goes into its row operand.
+const Contraction& Plane::contraction(NodeId id, double scale) {
+  const auto known = contractions_.find({id, scale});
+  if (known != contractions_.end()) return known->second;
+  const Node& node = graph_.node(id);
+  Contraction result{Func("raw" + std::to_string(id) + "_" + std::to_string(contractions_.size())),
+                     context_.other_axes(node.type)};
+  const Point outer = point_;
+  const NodeId outer_defining = defining_;
+  const Var r("r"), j("j"), n("n");
+  std::vector<Var> vars{r, j, n};
+  for (const AxisId axis : result.inner) vars.push_back(var(axis));
+  point_ = point(r, j, n, result.inner);
+  defining_ = kNone;
+  std::vector<Expr> guards;
+  define_contraction(result, id, scale, vars, guards);
+  if (!guards.empty()) {
+    Expr all = Halide::Internal::const_true();
+    for (const Expr& guard : guards) all = all && guard;
+    guards_.emplace(result.func.name(), all);
+  }
+  point_ = outer;
+  defining_ = outer_defining;
+  return contractions_.emplace(std::make_pair(id, scale), std::move(result)).first->second;
+}
+
+// A sum's term: constants, and what it is scaled by, go into the first row operand of the product.
+Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
+  const Product product = product_of(graph_, id, context_.source.leaves);
+  if (product.negative) scale = -scale;
+  std::vector<Factor> factors;
+  for (const Factor& factor : product.factors) {
+    if (const Constant* c = std::get_if<Constant>(&graph_.node(factor.node).op))
+      scale = factor.inverted ? scale / c->value : scale * c->value;
+    else
+      factors.push_back(factor);
+  }
+  // A read outside is 0 and so is its product: one test for the whole sum.
+  emitter_.guards = &guards;
+  Expr result;
+  for (const Factor& factor : factors) {
+    const bool takes = scale != 1 && !factor.inverted && context_.is_row_operand(factor.node);
+    const Expr x = takes ? packed(factor.node, scale, point_.scope)
+                         : Halide::cast<float>(emitter_.value(factor.node, point_.scope));
+    if (takes) scale = 1;
+    result = !result.defined() ? (factor.inverted ? 1.f / x : x)
+             : factor.inverted ? result / x : result * x;
+  }
+  emitter_.guards = nullptr;
+  if (!result.defined()) return emitter_.number(scale);
+  return scale == 1 ? result : result * float(scale);
+}
+
+void Plane::fold(Func f, const std::vector<Var>& vars, ReduceFn fn, const Expr& x) {
+  const Halide::Type type = x.type();
+  switch (fn) {
+    case ReduceFn::Sum:
+      f(vars) = Halide::Internal::make_zero(type);
+      f(vars) += x;
+      return;
+    case ReduceFn::Max:
+      if (type.is_bool()) {
+        f(vars) = Halide::Internal::const_false();
+        f(vars) = f(vars) || x;
+      } else if (!type.is_float()) {
+        f(vars) = type.min();
+        f(vars) = Halide::max(f(vars), x);
+      } else {
+        f(vars) = -std::numeric_limits<float>::infinity();
+        f(vars) = Halide::select(x > f(vars) || not_a_number(x), x, f(vars));
+      }
+      return;
+    case ReduceFn::Min:
+      if (type.is_bool()) {
+        f(vars) = Halide::Internal::const_true();
+        f(vars) = f(vars) && x;
+      } else if (!type.is_float()) {
+        f(vars) = type.max();
+        f(vars) = Halide::min(f(vars), x);
+      } else {
+        f(vars) = std::numeric_limits<float>::infinity();
+        f(vars) = Halide::select(x < f(vars) || not_a_number(x), x, f(vars));
+      }
+      return;
+    case ReduceFn::ArgMax: invariant(false, "argmax is not fused");
+  }
+}
+
+}  // namespace fovea::codegen

@@ -1,0 +1,180 @@
+// codegen/plane.h — one step of a kernel on a pair plane, whatever lies across the lanes: which values
+// become panels and contractions, what nodes mean at a point, and how a chunk joins the state of its
+// tile. How loops run is left to one class for each orientation (step.cpp). For .cpp files of this
+// folder, which include Halide.h first.
+#pragma once
+
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "codegen/tiled.h"
+
+namespace fovea::codegen {
+
+constexpr double kLog2E = 1.4426950408889634;
+constexpr float kLowest = -std::numeric_limits<float>::max();
+
+// A product of plane values, times a constant.
+struct PanelKey {
+  std::vector<std::pair<ir::NodeId, bool>> factors;  // inverted or not
+  bool negative = false;
+  double scale = 1;
+  auto operator<=>(const PanelKey&) const = default;
+};
+
+struct Panel {
+  Halide::Func func;              // (r, j, n, inner)
+  std::vector<ir::AxisId> inner;  // slowest first
+};
+
+struct Contraction {
+  Halide::Func func;  // (r, j, n, inner)
+  std::vector<ir::AxisId> inner;
+};
+
+// A place on the plane: row r of the tile, and column j of the n-th piece of the chunk (`column`).
+struct Point {
+  Halide::Expr r, j, n;
+  ScopePtr scope;
+};
+
+// The factors of a reduction's term: those of a panel, and those that bring features.
+struct Split {
+  PanelKey panel;
+  std::vector<ir::Factor> others;
+  std::vector<ir::AxisId> features;  // slowest first
+};
+
+// A loop over the pieces of a chunk.
+struct Walk {
+  Halide::RDom dom;
+  Halide::Expr n;
+};
+
+inline const ir::Map* as_map(const ir::Node& node, ir::Fn fn) {
+  const auto* map = std::get_if<ir::Map>(&node.op);
+  return map && map->fn == fn ? map : nullptr;
+}
+
+class Plane {
+ public:
+  Plane(TiledContext& context, TiledFunctions& functions);
+  virtual ~Plane() = default;
+  Function build();
+
+ protected:
+  // --- what an orientation decides
+
+  virtual Halide::Expr column(const Halide::Expr& j, const Halide::Expr& n) = 0;
+  // Over the pieces of the chunk from block `first` on.
+  virtual Walk walk(const Halide::Expr& first, const std::string& name) = 0;
+  // The definition of a fold over a feature axis at (r, j, n), times `scale`; what is then to be
+  // multiplied is left in guards.
+  virtual void define_contraction(Contraction& contraction, ir::NodeId id, double scale,
+                                  const std::vector<Halide::Var>& vars,
+                                  std::vector<Halide::Expr>& guards) = 0;
+  virtual void schedule_panel(Panel& panel, const Halide::RDom& all,
+                              const std::optional<Halide::RDom>& partial, bool heavy) = 0;
+  // The fold of this chunk alone into folds_, and its State.
+  virtual void over_columns(const ir::PlaneReduction& reduction) = 0;
+  virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
+  virtual Halide::Expr packed(ir::NodeId id, double scale, const ScopePtr& scope);
+  virtual Halide::Expr scaled_contraction(ir::NodeId id, double scale, const ScopePtr& scope);
+
+  // --- where we are
+
+  Halide::Expr block(const Halide::Expr& n);
+  Point point(const Halide::Expr& r, const Halide::Expr& j, const Halide::Expr& n,
+              const std::vector<ir::AxisId>& inner);
+  static Halide::Var var(ir::AxisId axis);
+  bool on_plane(ir::NodeId id) const;
+  void conjuncts(ir::NodeId id, std::set<ir::NodeId>& into) const;
+  std::optional<bool> when_clear(ir::NodeId id) const;
+
+  // --- what becomes a panel
+
+  Split split(const ir::PlaneReduction& reduction) const;
+  bool followed(ir::NodeId maximum) const;
+  bool base_two(ir::NodeId maximum) const;
+  static PanelKey single(ir::NodeId id, double scale = 1) { return {{{id, false}}, false, scale}; }
+  void plan();
+  void find_contractions(ir::NodeId id, bool root, std::set<ir::NodeId>& found,
+                         std::set<ir::NodeId>& nested, std::set<ir::NodeId>& seen,
+                         bool inside) const;
+  const PanelKey* panel_of(ir::NodeId id) const;
+  void find_masks(ir::NodeId id, bool root, std::set<ir::NodeId>& into,
+                  std::set<ir::NodeId>& seen) const;
+
+  // --- definitions
+
+  const Panel& panel(const PanelKey& key);
+  Halide::Expr product(const PanelKey& key);
+  std::vector<Halide::Expr> panel_arguments(const Panel& panel, const Halide::Expr& r,
+                                            const Halide::Expr& j, const Halide::Expr& n,
+                                            const ScopePtr& scope);
+  const Contraction& contraction(ir::NodeId id, double scale);
+  Halide::Expr product_term(ir::NodeId id, double scale, std::vector<Halide::Expr>& guards);
+  void fold(Halide::Func f, const std::vector<Halide::Var>& vars, ir::ReduceFn fn,
+            const Halide::Expr& x);
+
+  // --- values
+
+  Halide::Expr resolve(ir::NodeId id, const ScopePtr& scope);
+  Halide::Expr branch(const ir::Node& node, const ScopePtr& scope);
+  Halide::Expr call(const Panel& panel, const ScopePtr& scope, double scale);
+  Halide::Expr call(const Contraction& contraction, const ScopePtr& scope);
+  std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner,
+                                      const ScopePtr& scope) const;
+  Halide::Expr stable_argument(const ir::Stabilised& exponent, const ScopePtr& scope);
+  Halide::Expr scaled(ir::NodeId id, double factor, const ScopePtr& scope);
+  Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
+  Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
+                             ir::AxisId folded, std::vector<Halide::Expr>& guards);
+  Halide::Expr columns_of(const Halide::Expr& n);
+
+  // --- the chunk's folds into the tile's state
+
+  void merge();
+  void merge_plain(const State& state, const Halide::Func& fold,
+                   const std::map<ir::NodeId, std::pair<Halide::Func, Halide::Func>>& rescale);
+  std::vector<ir::AxisId> state_axes(const State& state) const;
+  std::vector<std::int64_t> extents(const State& state) const;
+  std::vector<Halide::Var> state_vars(const State& state) const;
+  std::vector<Halide::Expr> fold_arguments(const State& state) const;
+  void bind(Halide::Func f, const State& state);
+
+  TiledContext& context_;
+  TiledFunctions& functions_;
+  const ir::Graph& graph_;
+  const ir::Kernel& kernel_;
+  const Tiling& tiling_;
+  Signature signature_;
+  Emitter emitter_;
+  ir::AxisId row_, column_;
+  std::vector<ir::AxisId> unbounded_;  // axes whose coordinates loads limit
+  Halide::Expr here_, clear_, first_row_;
+  Halide::ImageParam blocks_;
+  std::set<ir::NodeId> masks_;
+  std::set<PanelKey> wanted_;
+  std::map<PanelKey, Panel> panels_;
+  std::map<std::pair<ir::NodeId, double>, Contraction> contractions_;
+  std::map<std::string, Halide::Expr> guards_;  // by Func: where it counts, elsewhere it is 0
+  std::set<std::string> used_;                  // contractions of the panel being defined
+  std::map<ir::NodeId, Halide::Func> maxima_;
+  Halide::Func columns_;
+  std::vector<Halide::Func> folds_;  // of context_.states
+  std::vector<Halide::Func> outputs_;
+  std::map<ir::NodeId, bool> assumed_;
+  Point point_;
+  ir::NodeId defining_ = ir::kNone;
+  int panel_count_ = 0;
+  bool natural_ = false;  // row operands as they lie, not packed
+  bool heavy_ = false;    // the value at hand has a contraction
+};
+
+}  // namespace fovea::codegen

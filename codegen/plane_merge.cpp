@@ -1,0 +1,138 @@
+// A chunk's folds into the tile's state (codegen/plane.h).
+#include <Halide.h>
+
+#include "codegen/plane.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ir/error.h"
+
+namespace fovea::codegen {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+using namespace ir;
+using Kind = runtime::Argument::Kind;
+
+void Plane::merge() {
+  const Var r("r");
+  std::map<NodeId, std::pair<Func, Func>> rescale;  // by maximum: of the state, of the chunk
+  // A maximum is read and written once, through `both`, so that the state may be one buffer.
+  std::vector<Func> last;
+  std::vector<int> last_buffers;
+  for (std::size_t n = 0; n < context_.states.size(); n++) {
+    const State& state = context_.states[n];
+    const NodeId id = state.reduction->node;
+    if (!followed(id)) continue;
+    const std::vector<Var> vars = state_vars(state);
+    Halide::ImageParam old = signature_.buffer(state.buffer, Halide::Float(32), extents(state));
+    Func both("both" + std::to_string(id)), a("keep" + std::to_string(id)), b("take" + std::to_string(id));
+    const Expr before = old(vars), chunk = folds_[n](fold_arguments(state));
+    both(vars) = Halide::Tuple(before, Halide::max(before, chunk));
+    a(vars) = exp2_below(both(vars)[0] - both(vars)[1]);
+    b(vars) = exp2_below(chunk - both(vars)[1]);
+    Func f("max" + std::to_string(id));
+    f(vars) = both(vars)[1];
+    for (Func g : {both, a, b, f}) g.compute_root().vectorize(r, tiling_.lanes);
+    for (Func g : {both, a, b, f}) bind(g, state);
+    promise(f.output_buffer(), extents(state), true);
+    rescale.emplace(id, std::make_pair(a, b));
+    last.push_back(f);
+    last_buffers.push_back(state.buffer);
+  }
+  for (std::size_t n = 0; n < context_.states.size(); n++) {
+    const State& state = context_.states[n];
+    const NodeId id = state.reduction->node;
+    if (followed(id)) continue;
+    merge_plain(state, folds_[n], rescale);
+  }
+  for (std::size_t n = 0; n < last.size(); n++) {
+    outputs_.push_back(last[n]);
+    signature_.add_result(last_buffers[n]);
+  }
+}
+
+void Plane::merge_plain(const State& state, const Func& fold, const std::map<NodeId, std::pair<Func, Func>>& rescale) {
+  const NodeId id = state.reduction->node;
+  const std::vector<Var> vars = state_vars(state);
+  Expr fresh = fold(fold_arguments(state));
+  if (const auto guard = guards_.find(fold.name()); guard != guards_.end())
+    fresh = Halide::select(guard->second, fresh, Halide::Internal::make_zero(fresh.type()));
+  const bool truth = fresh.type().is_bool();
+  if (truth) fresh = Halide::cast<std::uint8_t>(fresh);
+  Func f("state" + std::to_string(id));
+  f(vars) = Halide::undef(fresh.type());
+  if (const auto at = rescale.find(state.reduction->maximum); at != rescale.end()) {
+    // The maximum may have fewer axes than what follows it.
+    std::vector<Expr> where;
+    const auto maximum = std::ranges::find_if(context_.states, [&](const State& s) {
+      return s.reduction->node == at->first;
+    });
+    for (const Var& v : state_vars(*maximum)) where.push_back(v);
+    f(vars) = f(vars) * at->second.first(where) + fresh * at->second.second(where);
+  } else {
+    switch (std::get<Reduce>(graph_.node(id).op).fn) {
+      case ReduceFn::Sum: f(vars) += fresh; break;
+      case ReduceFn::Max:
+        f(vars) = !fresh.type().is_float() ? Halide::max(f(vars), fresh)
+                                           : Halide::select(fresh > f(vars) || not_a_number(fresh), fresh, f(vars));
+        break;
+      case ReduceFn::Min:
+        f(vars) = !fresh.type().is_float() ? Halide::min(f(vars), fresh)
+                                           : Halide::select(fresh < f(vars) || not_a_number(fresh), fresh, f(vars));
+        break;
+      case ReduceFn::ArgMax: break;
+    }
+  }
+  const auto sizes = extents(state);
+  promise(f.output_buffer(), sizes, true);
+  bind(f, state);
+  const Var first = vars.front();
+  if (sizes.front() < 0 || sizes.front() >= tiling_.lanes)
+    f.update().vectorize(first, tiling_.lanes, Halide::TailStrategy::GuardWithIf);
+  outputs_.push_back(f);
+  signature_.add_result(state.buffer);
+}
+
+std::vector<AxisId> Plane::state_axes(const State& state) const {
+  std::vector<AxisId> axes = state.inner;
+  axes.push_back(row_);
+  axes.insert(axes.end(), state.features.begin(), state.features.end());
+  return axes;
+}
+
+std::vector<std::int64_t> Plane::extents(const State& state) const {
+  return context_.extents(signature_, state_axes(state));
+}
+
+std::vector<Var> Plane::state_vars(const State& state) const {
+  const std::vector<AxisId> axes = state_axes(state);
+  std::vector<Var> result;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    result.push_back(*axis == row_ ? Var("r") : var(*axis));
+  return result;
+}
+
+// The Func of a chunk's fold has rows before inner axes in the order of `inner`.
+std::vector<Expr> Plane::fold_arguments(const State& state) const {
+  std::vector<Expr> result;
+  for (auto axis = state.features.rbegin(); axis != state.features.rend(); ++axis) result.push_back(var(*axis));
+  result.push_back(Var("r"));
+  for (const AxisId axis : state.inner) result.push_back(var(axis));
+  return result;
+}
+
+void Plane::bind(Func f, const State& state) {
+  f.bound(Var("r"), 0, tiling_.rows);
+  for (const AxisId axis : state.inner) f.bound(var(axis), 0, signature_.extent(axis));
+  if (state.features.empty()) return;
+  const std::vector<Var> vars = state_vars(state);
+  for (const AxisId axis : state.features)
+    if (std::ranges::any_of(f.args(), [&](const Var& v) { return v.name() == var(axis).name(); }))
+      f.bound(var(axis), 0, signature_.extent(axis));
+}
+
+}  // namespace fovea::codegen

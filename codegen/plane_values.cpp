@@ -1,0 +1,194 @@
+// Values of nodes on the plane, and what they are made of (codegen/plane.h).
+#include <Halide.h>
+
+#include "codegen/plane.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "ir/error.h"
+
+namespace fovea::codegen {
+
+using Halide::Expr;
+using Halide::Func;
+using Halide::RDom;
+using Halide::Var;
+using namespace ir;
+using Kind = runtime::Argument::Kind;
+
+// How many columns block n has. A Func of its own, so that Halide makes it the end of a loop and
+// needs no test inside.
+Expr Plane::columns_of(const Expr& n) {
+  if (!columns_.defined()) {
+    const Var x("x");
+    columns_ = Func("columns");
+    columns_(x) = Halide::min(signature_.extent(column_) - block(x) * tiling_.block, tiling_.block);
+    columns_.compute_root();
+  }
+  return columns_(n);
+}
+
+Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
+  if (const auto known = assumed_.find(id); known != assumed_.end())
+    return known->second ? Halide::Internal::const_true() : Halide::Internal::const_false();
+  if (context_.source.leaves[id] && !scope->moved && !natural_ && context_.is_row_operand(id))
+    return packed(id, 1, scope);
+  if (context_.source.leaves[id]) return signature_.load(id, scope, unbounded_);
+  if (scope->moved) return {};
+  if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
+  const Node& node = graph_.node(id);
+  if (as_map(node, Fn::Where)) return branch(node, scope);
+  if (!on_plane(id)) return {};
+  if (id != defining_)
+    if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
+  if (std::holds_alternative<Reduce>(node.op)) return call(contraction(id, 1), scope);
+  if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
+    return exp2_below(stable_argument(*exponent, scope));
+  if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], kLog2E, scope));
+  if (as_map(node, Fn::Exp2)) return exp2_any(scaled(node.inputs[0], 1, scope));
+  if (as_map(node, Fn::Sigmoid)) return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -kLog2E, scope)));
+  if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
+  return {};
+}
+
+// A `where` whose condition is assumed has one branch only.
+Expr Plane::branch(const Node& node, const ScopePtr& scope) {
+  const auto known = assumed_.find(node.inputs[0]);
+  if (known == assumed_.end()) return {};
+  const Expr x = emitter_.value(node.inputs[known->second ? 1 : 2], scope);
+  return node.type.dtype == Dtype::Bool ? x : Halide::cast(emitter_.type(node.type.dtype), x);
+}
+
+Expr Plane::call(const Panel& panel, const ScopePtr& scope, double scale) {
+  Expr value = panel.func(arguments(panel.inner, scope));
+  return scale == 1 ? value : value * float(1 / scale);
+}
+
+Expr Plane::call(const Contraction& contraction, const ScopePtr& scope) {
+  heavy_ = true;
+  used_.insert(contraction.func.name());
+  const Expr value = contraction.func(arguments(contraction.inner, scope));
+  const auto guard = guards_.find(contraction.func.name());
+  return guard == guards_.end() ? value : Halide::select(guard->second, value, 0.f);
+}
+
+std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const ScopePtr& scope) const {
+  std::vector<Expr> at{point_.r, point_.j, point_.n};
+  for (const AxisId axis : inner) at.push_back(scope->at[axis]);
+  return at;
+}
+
+Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
+  const PanelKey key = single(exponent.argument, exponent.base_two ? 1 : kLog2E);
+  const Panel& x = panel(*wanted_.find(key));
+  const Func& m = maxima_.at(exponent.maximum);
+  std::vector<Expr> at{point_.r};
+  for (const AxisId axis : context_.other_axes(graph_.node(exponent.maximum).type))
+    at.push_back(scope->at[axis]);
+  return x.func(arguments(x.inner, scope)) - m(at);
+}
+
+// value(id) * factor, with the factor folded into constants, packed rows and contractions.
+Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
+  const Node& node = graph_.node(id);
+  const auto constant = [&](NodeId n) { return std::get_if<Constant>(&graph_.node(n).op); };
+  const auto times = [&](const Expr& x) {
+    const Expr real = Halide::cast<float>(x);
+    return factor == 1 ? real : real * float(factor);
+  };
+  if (context_.source.leaves[id] || assumed_.contains(id)) {
+    if (!natural_ && factor != 1 && context_.is_row_operand(id)) return packed(id, factor, scope);
+    return times(emitter_.value(id, scope));
+  }
+  if (const Constant* c = constant(id)) return emitter_.number(c->value * factor);
+  if (!natural_ && context_.is_row_operand(id)) return packed(id, factor, scope);
+  if (!on_plane(id) || scope->moved) return times(emitter_.value(id, scope));
+  if (id != defining_ && panel_of(id)) {
+    if (const auto key = wanted_.find(single(id, factor)); key != wanted_.end())
+      return call(panel(*key), scope, 1);
+    return times(emitter_.value(id, scope));
+  }
+  if (const Reduce* reduce = std::get_if<Reduce>(&node.op); reduce && reduce->fn == ReduceFn::Sum &&
+                                                            is_float(node.type.dtype))
+    return scaled_contraction(id, factor, scope);
+  if (as_map(node, Fn::Mul)) {
+    for (const int n : {0, 1})
+      if (const Constant* c = constant(node.inputs[1 - n]))
+        return scaled(node.inputs[n], factor * c->value, scope);
+    return Halide::cast<float>(scaled(node.inputs[0], factor, scope)) *
+           Halide::cast<float>(emitter_.value(node.inputs[1], scope));
+  }
+  if (as_map(node, Fn::Div)) {
+    if (const Constant* c = constant(node.inputs[1])) return scaled(node.inputs[0], factor / c->value, scope);
+    return scaled(node.inputs[0], factor, scope) / Halide::cast<float>(emitter_.value(node.inputs[1], scope));
+  }
+  if (as_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
+  if (as_map(node, Fn::Add)) return scaled(node.inputs[0], factor, scope) + scaled(node.inputs[1], factor, scope);
+  if (as_map(node, Fn::Sub)) return scaled(node.inputs[0], factor, scope) - scaled(node.inputs[1], factor, scope);
+  if (as_map(node, Fn::Where)) {
+    const auto known = assumed_.find(node.inputs[0]);
+    if (known != assumed_.end()) return scaled(node.inputs[known->second ? 1 : 2], factor, scope);
+    return Halide::select(truth(node.inputs[0], scope), scaled(node.inputs[1], factor, scope),
+                          scaled(node.inputs[2], factor, scope));
+  }
+  return times(emitter_.value(id, scope));
+}
+
+Expr Plane::scaled_contraction(NodeId id, double scale, const ScopePtr& scope) {
+  return call(contraction(id, scale), scope);
+}
+
+Expr Plane::truth(NodeId id, const ScopePtr& scope) {
+  const Expr x = emitter_.value(id, scope);
+  return x.type().is_bool() ? x : x != Halide::Internal::make_zero(x.type());
+}
+
+Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
+  const Scaled what{id, scale};
+  auto at = std::ranges::find(context_.packed, what, &Packed::what);
+  const Node& node = graph_.node(id);
+  const bool truth = node.type.dtype == Dtype::Bool && scale == 1;
+  const Halide::Type type = truth ? Halide::UInt(8) : scale != 1 ? Halide::Float(32) : emitter_.type(node.type.dtype);
+  if (at == context_.packed.end()) {
+    Packed fresh{what, context_.other_axes(node.type), -1};
+    std::vector<AxisId> axes = fresh.axes;
+    axes.push_back(row_);
+    runtime::Buffer buffer{context_.source.name + ".packed" + std::to_string(context_.packed.size()),
+                           runtime::Buffer::Role::scratch,
+                           truth ? runtime::Type::boolean
+                           : type.is_float() ? runtime::Type::f32 : runtime::Type::i32,
+                           context_.sizes(axes)};
+    fresh.buffer = context_.add(buffer);
+    context_.packed.push_back(fresh);
+    at = context_.packed.end() - 1;
+  }
+  std::vector<AxisId> axes = at->axes;
+  axes.push_back(row_);
+  Halide::ImageParam image = signature_.buffer(at->buffer, type, context_.extents(signature_, axes));
+  std::vector<Expr> where{point_.r};
+  for (auto axis = at->axes.rbegin(); axis != at->axes.rend(); ++axis) where.push_back(scope->at[*axis]);
+  const Expr value = image(where);
+  return truth ? value != Halide::cast<std::uint8_t>(0) : value;
+}
+
+// The loop around them ends with the axis that is folded; the other may run past its end.
+Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, AxisId folded, std::vector<Expr>& guards) {
+  const Point outer = point_;
+  unbounded_ = {folded == column_ ? row_ : column_};
+  point_ = p;
+  natural_ = true;
+  emitter_.guards = &guards;
+  Expr result;
+  for (const Factor& factor : factors) {
+    const Expr x = Halide::cast<float>(emitter_.value(factor.node, p.scope));
+    result = !result.defined() ? (factor.inverted ? 1.f / x : x) : factor.inverted ? result / x : result * x;
+  }
+  emitter_.guards = nullptr;
+  natural_ = false;
+  unbounded_ = {row_, column_};
+  point_ = outer;
+  return result;
+}
+
+}  // namespace fovea::codegen
