@@ -57,8 +57,4 @@ TiledFunctions lower_tiled(const Source& source, const ir::Kernel& kernel, const
 // which are visible and mask-free throughout.
 Function lower_mask(const Source& source, const ir::Kernel& kernel, const ir::Region& region);
 
-// As symbols of the program: the extent of an axis, and that of the columns rounded up to blocks.
-runtime::Size extent_size(const ir::Graph& graph, ir::AxisId axis);
-runtime::Size padded_columns(const ir::Kernel& kernel);
-
 }  // namespace fovea::codegen

@@ -4,21 +4,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "ir/graph.h"
 #include "ir/target.h"
 #include "runtime/program.h"
 
 namespace fovea::codegen {
-
-// Outputs whose name begins so are not the caller's: pairs "?low N" and "?high N" of coordinates that
-// must be inside axis N's extent, which the program checks (see check_reads).
-constexpr std::string_view kCheckPrefix = "?";
-
-// A graph with, for every read at a coordinate that depends on an input, outputs for the smallest and
-// the largest coordinate. To be called before the passes.
-ir::Graph check_reads(const ir::Graph& graph);
 
 // Compiled code, kept alive as long as this.
 class CompiledProgram {
@@ -30,14 +21,16 @@ class CompiledProgram {
   virtual const runtime::Program& program() const = 0;
   virtual double milliseconds() const = 0;  // that making it took
   virtual bool cached() const = 0;          // from the cache on disk
-  // Assembly text of the step called so.
+  // Assembly text of the step called so; of all for an empty name, nothing where there is none.
   virtual std::string assembly(std::string_view step) const = 0;
 
  protected:
   CompiledProgram() = default;
 };
 
-// Compiles a graph that has kernels with tiles. Steps are called as the kernels are, in their order.
-std::shared_ptr<const CompiledProgram> compile_program(const ir::Graph& graph, const ir::Target& target);
+// Compiles a graph that has kernels with tiles. Steps are called as the kernels are, in their
+// order.
+std::shared_ptr<const CompiledProgram> compile_program(const ir::Graph& graph,
+                                                       const ir::Target& target);
 
 }  // namespace fovea::codegen

@@ -7,18 +7,11 @@
 #include <vector>
 
 #include "codegen/emit.h"
+#include "codegen/layout.h"
 #include "ir/graph.h"
 #include "runtime/program.h"
 
 namespace fovea::codegen {
-
-// Where nodes lie in memory. Symbols of the program are the graph's axes, by AxisId.
-struct Place {
-  int buffer = -1;                 // of runtime::Program
-  ir::Dtype dtype = ir::Dtype::F32;  // as stored
-  std::vector<ir::AxisId> layout;  // slowest first
-};
-using Placement = std::map<ir::NodeId, Place>;
 
 class Signature {
  public:

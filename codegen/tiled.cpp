@@ -51,7 +51,7 @@ std::vector<runtime::Size> TiledContext::sizes(const std::vector<AxisId>& axes) 
   for (const AxisId axis : axes)
     result.push_back(axis == kernel.row
                          ? runtime::Size{{runtime::SizeTerm::Kind::number, tiling.rows}}
-                         : extent_size(source.graph, axis));
+                         : extent_size(axis));
   return result;
 }
 
@@ -81,16 +81,6 @@ ScopePtr TiledContext::scope(Emitter& emitter, Signature& signature, const Expr&
                                                   "at_" + source.graph.axis(region.batch[n]).name);
   scope->at[kernel.row] = signature.number(Kind::row, 0, "row") + row;
   return scope;
-}
-
-runtime::Size extent_size(const Graph&, AxisId axis) {
-  return {{runtime::SizeTerm::Kind::symbol, axis}};
-}
-
-runtime::Size padded_columns(const Kernel& kernel) {
-  using K = runtime::SizeTerm::Kind;
-  return {{K::symbol, kernel.column}, {K::number, kernel.column_block}, {K::ceil_div, 0},
-          {K::number, kernel.column_block}, {K::mul, 0}};
 }
 
 namespace {

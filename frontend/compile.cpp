@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "codegen/checks.h"
 #include "codegen/program.h"
 #include "codegen/targets.h"
 #include "fovea/fovea.h"

@@ -1,0 +1,142 @@
+#include "codegen/checks.h"
+
+#include <charconv>
+#include <set>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "ir/build.h"
+#include "ir/error.h"
+#include "ir/rewrite.h"
+
+namespace fovea::codegen {
+namespace {
+
+using namespace ir;
+
+constexpr std::string_view kReserved = "__";
+constexpr std::string_view kLow = "__low_", kHigh = "__high_";
+
+// What follows these: a number, so that no two are the same; the length of the axis's name and the
+// name; and the name of the Read, which is gone when the message is made. Names of outputs have to
+// be words of the language.
+std::string mangle(std::size_t number, std::string_view axis, std::string_view read) {
+  return fmt::format("{}_{}{}_{}", number, axis.size(), axis, read);
+}
+
+std::pair<std::string, std::string> demangle(std::string_view name) {
+  name.remove_prefix(name.find('_') + 1);
+  std::size_t length = 0;
+  const auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), length);
+  name.remove_prefix(static_cast<std::size_t>(rest - name.data()));
+  invariant(error == std::errc() && length < name.size(), "a check has a name of another form");
+  return {std::string(name.substr(0, length)), std::string(name.substr(length + 1))};
+}
+
+class Checker {
+ public:
+  explicit Checker(const Graph& graph)
+      : graph_(graph), into_(graph), depends_(depends_on_input(graph, true)) {}
+
+  Graph operator()() {
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
+      copy(id);
+      if (const Read* read = std::get_if<Read>(&graph_.node(id).op)) check(graph_.node(id), *read);
+    }
+    std::vector<Output> outputs = std::move(checks_);
+    for (const Output& output : graph_.outputs)
+      outputs.push_back({output.name, made_[static_cast<std::size_t>(output.node)], output.layout});
+    return into_.finish(std::move(outputs));
+  }
+
+ private:
+  void copy(NodeId id) {
+    const Node& node = graph_.node(id);
+    std::vector<NodeId> inputs;
+    for (const NodeId input : node.inputs) inputs.push_back(made_[static_cast<std::size_t>(input)]);
+    made_.push_back(into_.copy(node, inputs));
+    for (std::size_t a = 0; a < graph_.axes.size(); a++)
+      if (graph_.axes[a].degree == id) into_.set_degree(static_cast<AxisId>(a), made_.back());
+  }
+
+  void check(const Node& node, const Read& read) {
+    std::size_t next = 1;
+    for (const Read::Coordinate& at : read.at) {
+      const NodeId coordinate = node.inputs[next];
+      next += at.otherwise ? 2 : 1;
+      if (at.otherwise || !depends_[static_cast<std::size_t>(coordinate)] ||
+          graph_.axis(at.axis).degree != kNone || !seen_.insert({coordinate, at.axis}).second)
+        continue;
+      const std::string what = mangle(checks_.size() / 2, graph_.axis(at.axis).name, node.name);
+      const NodeId made = made_[static_cast<std::size_t>(coordinate)];
+      checks_.push_back({std::string(kLow) + what, fold(ReduceFn::Min, made), {}});
+      checks_.push_back({std::string(kHigh) + what, fold(ReduceFn::Max, made), {}});
+    }
+  }
+
+  // Folding a ragged axis away brings in the axes of its degree, which come before it.
+  NodeId fold(ReduceFn fn, NodeId value) {
+    if (into_[value].type.dtype != Dtype::I32) value = into_.cast(Dtype::I32, value);
+    while (!into_[value].type.axes.empty())
+      value = into_.reduce(fn, into_[value].type.axes.back(), value);
+    return value;
+  }
+
+  const Graph& graph_;
+  Builder into_;
+  std::vector<bool> depends_;
+  std::vector<NodeId> made_;
+  std::set<std::pair<NodeId, AxisId>> seen_;
+  std::vector<Output> checks_;
+};
+
+}  // namespace
+
+Graph check_reads(const Graph& graph) {
+  for (const Output& output : graph.outputs)
+    require(!output.name.starts_with(kReserved), Code::invalid_config,
+            "output '{}': names that begin with two underscores are the compiler's", output.name);
+  bool any = false;
+  for (const Node& node : graph.nodes) any |= std::holds_alternative<Read>(node.op);
+  return any ? Checker(graph)() : graph;
+}
+
+bool is_check(const Output& output) {
+  return output.name.starts_with(kLow) || output.name.starts_with(kHigh);
+}
+
+std::vector<ReadCheck> read_checks(const Graph& graph) {
+  std::vector<ReadCheck> all;
+  for (std::size_t n = 0; n < graph.outputs.size(); n++) {
+    const Output& low = graph.outputs[n];
+    if (!low.name.starts_with(kLow)) continue;
+    invariant(n + 1 < graph.outputs.size() && graph.outputs[n + 1].name.starts_with(kHigh),
+              "a lower bound of coordinates without its upper bound");
+    const auto [axis, read] = demangle(std::string_view(low.name).substr(kLow.size()));
+    all.push_back({low.node, graph.outputs[n + 1].node, find_axis(graph, axis),
+                   fmt::format("{0} coordinate along '{0}'{1}", axis,
+                               read.empty() ? "" : fmt::format(" in '{}'", read))});
+  }
+  return all;
+}
+
+std::vector<bool> checked_reads(const Graph& graph) {
+  std::vector<bool> checked(graph.nodes.size(), false);
+  const std::vector<bool> depends = depends_on_input(graph, true);
+  for (std::size_t id = 0; id < graph.nodes.size(); id++) {
+    const Node& node = graph.nodes[id];
+    const Read* read = std::get_if<Read>(&node.op);
+    if (read == nullptr) continue;
+    bool all = true;
+    std::size_t next = 1;
+    for (const Read::Coordinate& at : read->at) {
+      all = all && (at.otherwise || depends[static_cast<std::size_t>(node.inputs[next])]);
+      next += at.otherwise ? 2 : 1;
+    }
+    checked[id] = all;
+  }
+  return checked;
+}
+
+}  // namespace fovea::codegen

@@ -1,0 +1,33 @@
+// codegen/checks.h — gathered coordinates are checked when a program runs, never trusted.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace fovea::codegen {
+
+// A graph with, for every read at a coordinate that depends on an input, outputs that are not the
+// caller's: the smallest and the largest of these coordinates. To be called before the passes. An
+// output of the caller's whose name begins with two underscores is an error (invalid_config).
+//
+//   a = k[j = n]     →     and out __low_0_1j_a = min(i, n), out __high_0_1j_a = max(i, n)
+ir::Graph check_reads(const ir::Graph& graph);
+
+// Whether an output is one of those.
+bool is_check(const ir::Output& output);
+
+// What is to be checked: all of `low` at least 0, all of `high` below the extent of the axis.
+struct ReadCheck {
+  ir::NodeId low, high;
+  ir::AxisId axis;
+  std::string what;  // for people: "j coordinate along 'j' in 'a'"
+};
+std::vector<ReadCheck> read_checks(const ir::Graph& graph);
+
+// By node: whether it is a Read all of whose coordinates without an alternative are checked ones.
+std::vector<bool> checked_reads(const ir::Graph& graph);
+
+}  // namespace fovea::codegen

@@ -1,0 +1,230 @@
+#include "codegen/layout.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "codegen/checks.h"
+#include "ir/error.h"
+#include "ir/region.h"
+
+namespace fovea::codegen {
+namespace {
+
+using namespace ir;
+using runtime::Buffer;
+
+runtime::Type stored_as(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::F32:
+      return runtime::Type::f32;
+    case Dtype::BF16:
+      return runtime::Type::bf16;
+    case Dtype::F16:
+      return runtime::Type::f16;
+    case Dtype::I32:
+      return runtime::Type::i32;
+    case Dtype::U8:
+      return runtime::Type::u8;
+    case Dtype::I8:
+      return runtime::Type::i8;
+    case Dtype::I4:
+      return runtime::Type::i4;
+    case Dtype::Bool:
+      return runtime::Type::boolean;
+  }
+  return runtime::Type::f32;
+}
+
+Dtype between(Dtype dtype) {
+  if (dtype == Dtype::Bool) return dtype;
+  return is_float(dtype) ? Dtype::F32 : Dtype::I32;
+}
+
+runtime::SizeTerm::Kind kind_of(ExtentTerm::Kind kind) {
+  using To = runtime::SizeTerm::Kind;
+  switch (kind) {
+    case ExtentTerm::Kind::Number:
+      return To::number;
+    case ExtentTerm::Kind::Axis:
+      return To::symbol;
+    case ExtentTerm::Kind::Add:
+      return To::add;
+    case ExtentTerm::Kind::Sub:
+      return To::sub;
+    case ExtentTerm::Kind::Mul:
+      return To::mul;
+    case ExtentTerm::Kind::Div:
+      return To::div;
+  }
+  return To::number;
+}
+
+runtime::Size size_of(const Extent& extent) {
+  runtime::Size size;
+  for (const ExtentTerm& term : extent)
+    size.push_back(
+        {kind_of(term.kind), term.kind == ExtentTerm::Kind::Axis ? term.axis : term.number});
+  return size;
+}
+
+bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result) {
+  const Reduce* reduce = std::get_if<Reduce>(&graph.node(result).op);
+  return kernel.row != kNone && reduce != nullptr && reduce->axis == kernel.row;
+}
+
+// What the kernel adds to in registers is the fastest: columns, then the last feature.
+std::vector<AxisId> columns_first(const Graph& graph, const Kernel& kernel, NodeId result) {
+  const std::vector<AxisId> batch = region_of(graph, kernel).batch;
+  std::vector<AxisId> layout, features;
+  for (const AxisId axis : graph.node(result).type.axes) {
+    if (axis == kernel.column) continue;
+    const bool in_batch = std::ranges::find(batch, axis) != batch.end();
+    (in_batch ? layout : features).push_back(axis);
+  }
+  layout.insert(layout.end(), features.begin(), features.end());
+  layout.insert(features.empty() ? layout.end() : layout.end() - 1, kernel.column);
+  return layout;
+}
+
+class Declaration {
+ public:
+  explicit Declaration(const Graph& graph) : graph_(graph) {}
+
+  Layout operator()() {
+    for (const Axis& axis : graph_.axes)
+      all_.symbols.push_back({axis.name, size_of(axis.extent), -1});
+    inputs();
+    outputs();
+    for (const Kernel& kernel : graph_.kernels)
+      for (const NodeId id : kernel.results)
+        if (!all_.places.contains(id)) stored(kernel, id);
+    degrees();
+    assign_slots();
+    return std::move(all_);
+  }
+
+ private:
+  Place place(const std::string& name, Buffer::Role role, std::vector<AxisId> layout, Dtype dtype) {
+    Buffer buffer{name, role, stored_as(dtype), {}, -1};
+    for (const AxisId axis : layout) buffer.shape.push_back(extent_size(axis));
+    all_.buffers.push_back(std::move(buffer));
+    return {static_cast<int>(all_.buffers.size()) - 1, dtype, std::move(layout)};
+  }
+
+  void inputs() {
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
+      const Node& node = graph_.node(id);
+      if (const Input* input = std::get_if<Input>(&node.op))
+        all_.places[id] = place(input->name, Buffer::Role::input, node.type.axes, node.type.dtype);
+    }
+  }
+
+  void outputs() {
+    std::set<NodeId> padded;
+    for (const Kernel& kernel : graph_.kernels)
+      for (const NodeId id : kernel.results)
+        if (folds_rows(graph_, kernel, id)) padded.insert(id);
+    for (const Output& output : graph_.outputs) {
+      if (is_check(output)) continue;
+      Place where = place(output.name, Buffer::Role::output, output.layout,
+                          graph_.node(output.node).type.dtype);
+      if (all_.places.contains(output.node) || padded.contains(output.node))
+        all_.copies.push_back({output.name, output.node, std::move(where)});
+      else
+        all_.places[output.node] = std::move(where);
+    }
+  }
+
+  void stored(const Kernel& kernel, NodeId id) {
+    const Node& node = graph_.node(id);
+    const bool padded = folds_rows(graph_, kernel, id);
+    const Place& where = all_.places[id] = place(
+        node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
+        padded ? columns_first(graph_, kernel, id) : node.type.axes, between(node.type.dtype));
+    if (!padded) return;
+    for (std::size_t n = 0; n < where.layout.size(); n++)
+      if (where.layout[n] == kernel.column) buffer(where).shape[n] = padded_columns(kernel);
+  }
+
+  void degrees() {
+    for (std::size_t a = 0; a < graph_.axes.size(); a++) {
+      const NodeId degree = graph_.axes[a].degree;
+      if (degree == kNone) continue;
+      invariant(all_.places.contains(degree), "the degree of a ragged axis is stored nowhere");
+      all_.symbols[a].largest_of = all_.places.at(degree).buffer;
+      all_.symbols[a].size.clear();
+    }
+  }
+
+  // A slot is free again after the last kernel that reads its buffer.
+  void assign_slots() {
+    std::map<NodeId, int> last_use;  // kernel
+    for (std::size_t k = 0; k < graph_.kernels.size(); k++)
+      for (const NodeId id : needs(graph_.kernels[k])) last_use[id] = static_cast<int>(k);
+    const int end = static_cast<int>(graph_.kernels.size());
+    for (const Copy& copy : all_.copies) last_use[copy.node] = end;
+    for (const Axis& axis : graph_.axes)
+      if (axis.degree != kNone) last_use[axis.degree] = end;
+    for (const Output& output : graph_.outputs)
+      if (is_check(output)) last_use[output.node] = end;
+    std::vector<int> busy_until;
+    for (int k = 0; k < end; k++)
+      for (const NodeId id : graph_.kernels[static_cast<std::size_t>(k)].results) {
+        Buffer& made = buffer(all_.places.at(id));
+        if (made.role != Buffer::Role::stored) continue;
+        const auto free = std::ranges::find_if(busy_until, [&](int until) { return until < k; });
+        made.slot = static_cast<int>(free - busy_until.begin());
+        if (free == busy_until.end()) busy_until.push_back(0);
+        busy_until[static_cast<std::size_t>(made.slot)] = std::max(last_use[id], k);
+      }
+    all_.slots = static_cast<int>(busy_until.size());
+  }
+
+  // Results of other kernels, and inputs, that a kernel reads.
+  std::set<NodeId> needs(const Kernel& kernel) const {
+    std::set<NodeId> result, seen;
+    std::vector<NodeId> stack(kernel.results);
+    for (const NodeId mask : {kernel.visible, kernel.solid})
+      if (mask != kNone) stack.push_back(mask);
+    while (!stack.empty()) {
+      const NodeId id = stack.back();
+      stack.pop_back();
+      if (!seen.insert(id).second) continue;
+      const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
+      if (all_.places.contains(id) && !own) {
+        result.insert(id);
+        continue;
+      }
+      for (const NodeId input : graph_.node(id).inputs) stack.push_back(input);
+      if (const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op))
+        if (graph_.axis(reduce->axis).degree != kNone)
+          stack.push_back(graph_.axis(reduce->axis).degree);
+    }
+    return result;
+  }
+
+  Buffer& buffer(const Place& place) {
+    return all_.buffers[static_cast<std::size_t>(place.buffer)];
+  }
+
+  const Graph& graph_;
+  Layout all_;
+};
+
+}  // namespace
+
+Layout lay_out(const Graph& graph) { return Declaration(graph)(); }
+
+runtime::Size extent_size(AxisId axis) { return {{runtime::SizeTerm::Kind::symbol, axis}}; }
+
+runtime::Size padded_columns(const Kernel& kernel) {
+  using K = runtime::SizeTerm::Kind;
+  return {{K::symbol, kernel.column},
+          {K::number, kernel.column_block},
+          {K::ceil_div, 0},
+          {K::number, kernel.column_block},
+          {K::mul, 0}};
+}
+
+}  // namespace fovea::codegen

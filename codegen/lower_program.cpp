@@ -1,0 +1,238 @@
+#include "codegen/lower_program.h"
+
+#include <Halide.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <utility>
+
+#include "codegen/checks.h"
+#include "codegen/lower.h"
+#include "codegen/predicate.h"
+#include "ir/error.h"
+
+namespace fovea::codegen {
+namespace {
+
+using namespace ir;
+using runtime::Buffer;
+using runtime::Step;
+using runtime::Tiled;
+
+std::optional<int> position(const std::vector<AxisId>& axes, AxisId axis) {
+  const auto at = std::ranges::find(axes, axis);
+  return at == axes.end() ? std::nullopt : std::optional(static_cast<int>(at - axes.begin()));
+}
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, const Target& target)
+      : graph_(graph), target_(target), layout_(lay_out(graph)), checked_(checked_reads(graph)) {}
+
+  LoweredProgram operator()() {
+    result_.program.symbols = layout_.symbols;
+    result_.program.buffers = layout_.buffers;
+    result_.program.slots = layout_.slots;
+    std::vector<ReadCheck> checks = read_checks(graph_);
+    std::set<NodeId> there;
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
+      if (std::holds_alternative<Input>(graph_.node(id).op)) there.insert(id);
+    check(checks, there);
+    for (const Kernel& kernel : graph_.kernels) {
+      add(kernel.row == kNone ? plain(kernel) : tiled(kernel));
+      there.insert(kernel.results.begin(), kernel.results.end());
+      check(checks, there);
+    }
+    for (const Copy& copy : layout_.copies) add(this->copy(copy));
+    return std::move(result_);
+  }
+
+  LoweredCall exact(const Kernel& kernel) const {
+    const auto lock = halide_lock();
+    const std::string name = "fovea_exact_" + symbol_prefix(0, kernel.name);
+    const Function function = lower_plain(source(kernel, name), results_of(kernel), true);
+    return {function.arguments, compiled(function, name)};
+  }
+
+ private:
+  void add(Step step) { result_.program.steps.push_back(std::move(step)); }
+
+  // What the next step's functions are called.
+  std::string symbol(std::string_view step, std::string_view part) const {
+    return symbol_prefix(result_.program.steps.size(), step) + std::string(part);
+  }
+
+  Source source(const Kernel& kernel, const std::string& name) const {
+    Source result{graph_, layout_.places, Leaves(graph_.nodes.size()), checked_, target_, name};
+    for (const auto& [id, place] : layout_.places)
+      result.leaves[static_cast<std::size_t>(id)] = true;
+    for (const NodeId id : kernel.results) result.leaves[static_cast<std::size_t>(id)] = false;
+    return result;
+  }
+
+  std::vector<Result> results_of(const Kernel& kernel) const {
+    std::vector<Result> results;
+    for (const NodeId id : kernel.results) results.push_back({id, layout_.places.at(id)});
+    return results;
+  }
+
+  Bitcode compiled(const Function& function, const std::string& name) const {
+    const Halide::Pipeline pipeline(function.outputs);
+    return bitcode(pipeline, function.halide, name, target_);
+  }
+
+  std::vector<runtime::Argument> emit(const Function& function, const std::string& name) {
+    result_.functions.push_back(compiled(function, name));
+    return function.arguments;
+  }
+
+  Step plain(const Kernel& kernel) {
+    const auto lock = halide_lock();
+    const std::string name = symbol(kernel.name, "");
+    Step step;
+    step.name = kernel.name;
+    step.kind = Step::Kind::plain;
+    step.plain.call.arguments =
+        emit(lower_plain(source(kernel, name), results_of(kernel), false), name);
+    for (const NodeId id : kernel.results)
+      step.plain.results.push_back(layout_.places.at(id).buffer);
+    step.plain.divisible = kernel.results.size() == 1 && is_divisible(kernel.results[0]);
+    return step;
+  }
+
+  // Whether a piece along the slowest dimension can be computed alone.
+  bool is_divisible(NodeId id) const {
+    const std::vector<AxisId>& layout = layout_.places.at(id).layout;
+    if (layout.empty()) return false;
+    const Op& op = graph_.node(id).op;
+    if (const Scan* scan = std::get_if<Scan>(&op)) return scan->axis != layout[0];
+    if (const TopK* topk = std::get_if<TopK>(&op)) return topk->into != layout[0];
+    return true;
+  }
+
+  Step tiled(const Kernel& kernel) {
+    const auto lock = halide_lock();
+    const Region region = region_of(graph_, kernel);
+    const Source from = source(kernel, symbol(kernel.name, ""));
+    const TiledFunctions functions = lower_tiled(from, kernel, region, [this](Buffer buffer) {
+      result_.program.buffers.push_back(std::move(buffer));
+      return static_cast<int>(result_.program.buffers.size()) - 1;
+    });
+    Step step;
+    step.name = kernel.name;
+    step.kind = Step::Kind::tiled;
+    Tiled& loop = step.tiled;
+    loop.batch.assign(region.batch.begin(), region.batch.end());
+    loop.rows = kernel.row;
+    loop.columns = kernel.column;
+    loop.row_tile = kernel.row_tile;
+    loop.column_block = kernel.column_block;
+    loop.chunk = kernel.chunk;
+    loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
+    loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
+    if (!functions.finish.outputs.empty())
+      loop.finish.arguments = emit(functions.finish, symbol(kernel.name, "_finish"));
+    loop.accumulators = functions.accumulators;
+    loop.doubt = functions.doubt;
+    for (const NodeId id : kernel.results) loop.results.push_back(along(kernel, region, id));
+    loop.mask = mask(kernel, region, from);
+    return step;
+  }
+
+  Tiled::Result along(const Kernel& kernel, const Region& region, NodeId id) const {
+    Tiled::Result result{layout_.places.at(id).buffer, {}};
+    for (const AxisId axis : layout_.places.at(id).layout)
+      result.along.push_back(
+          axis == kernel.row ? Tiled::kRows : position(region.batch, axis).value_or(Tiled::kWhole));
+    return result;
+  }
+
+  runtime::Mask mask(const Kernel& kernel, const Region& region, const Source& from) {
+    if (kernel.visible == kNone && kernel.solid == kNone) return {};
+    Places where;
+    where.row = kernel.row;
+    where.column = kernel.column;
+    where.batch = [&](AxisId axis) { return position(region.batch, axis); };
+    where.symbol = [](AxisId axis) { return std::optional<int>(axis); };
+    where.stored = [&](NodeId id) -> std::optional<Places::Stored> {
+      if (!from.leaves[static_cast<std::size_t>(id)]) return std::nullopt;
+      return Places::Stored{layout_.places.at(id).buffer, layout_.places.at(id).layout};
+    };
+    const BlockPredicate visible = predicate(graph_, kernel.visible, where);
+    const BlockPredicate solid = predicate(graph_, kernel.solid, where);
+    runtime::Mask mask{visible.code, solid.code, {}};
+    if (!visible.decided || !solid.decided)
+      mask.evaluate.arguments =
+          emit(lower_mask(from, kernel, region), symbol(kernel.name, "_evaluate"));
+    return mask;
+  }
+
+  Step copy(const Copy& copy) {
+    const auto lock = halide_lock();
+    Step step;
+    step.name = copy.name + "_copy";
+    step.kind = Step::Kind::plain;
+    const std::string name = symbol(step.name, "");
+    step.plain.call.arguments =
+        emit(lower_plain(source({}, name), {{copy.node, copy.place}}, false), name);
+    step.plain.results.push_back(copy.place.buffer);
+    step.plain.divisible = !copy.place.layout.empty();
+    return step;
+  }
+
+  // Adds the checks whose bounds are there, and takes them from the list.
+  void check(std::vector<ReadCheck>& checks, const std::set<NodeId>& there) {
+    std::erase_if(checks, [&](const ReadCheck& each) {
+      if (!there.contains(each.low) || !there.contains(each.high)) return false;
+      Step step;
+      step.kind = Step::Kind::check;
+      step.name = "check" + std::to_string(result_.program.steps.size());
+      step.check = {layout_.places.at(each.low).buffer, layout_.places.at(each.high).buffer,
+                    each.axis, each.what};
+      add(std::move(step));
+      return true;
+    });
+  }
+
+  const Graph& graph_;
+  const Target& target_;
+  Layout layout_;
+  std::vector<bool> checked_;
+  LoweredProgram result_;
+};
+
+}  // namespace
+
+LoweredProgram lower_program(const Graph& graph, const Target& target) {
+  return Lowering(graph, target)();
+}
+
+LoweredCall lower_exact(const Graph& graph, std::size_t kernel, const Target& target) {
+  return Lowering(graph, target).exact(graph.kernels[kernel]);
+}
+
+void for_each_call(runtime::Program& program,
+                   const std::function<void(runtime::Call&, const std::string& symbol)>& visit) {
+  for (std::size_t n = 0; n < program.steps.size(); n++) {
+    Step& step = program.steps[n];
+    const std::string prefix = symbol_prefix(n, step.name);
+    const auto call = [&](runtime::Call& each, std::string_view part) {
+      if (!each.arguments.empty()) visit(each, prefix + std::string(part));
+    };
+    call(step.plain.call, "");
+    call(step.tiled.prepare, "_prepare");
+    call(step.tiled.step, "");
+    call(step.tiled.finish, "_finish");
+    call(step.tiled.mask.evaluate, "_evaluate");
+  }
+}
+
+std::string symbol_prefix(std::size_t step, std::string_view name) {
+  std::string result = "fovea_" + std::to_string(step) + "_" + std::string(name);
+  for (char& c : result)
+    if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+  return result;
+}
+
+}  // namespace fovea::codegen

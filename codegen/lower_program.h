@@ -1,0 +1,41 @@
+// codegen/lower_program.h — a partitioned graph to the steps of a program and the bitcode of their
+// functions, not yet machine code.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/bitcode.h"
+#include "ir/graph.h"
+#include "ir/target.h"
+#include "runtime/program.h"
+
+namespace fovea::codegen {
+
+struct LoweredProgram {
+  runtime::Program program;  // calls without functions
+  std::vector<Bitcode> functions;
+};
+
+// Of a graph that has kernels with tiles. The first steps that are no checks are the kernels, in
+// their order and called like them.
+LoweredProgram lower_program(const ir::Graph& graph, const ir::Target& target);
+
+// The results of one kernel in double, as runtime::Step::exact wants it.
+struct LoweredCall {
+  std::vector<runtime::Argument> arguments;
+  Bitcode function;
+};
+LoweredCall lower_exact(const ir::Graph& graph, std::size_t kernel, const ir::Target& target);
+
+// All calls that a program makes, each with the name that its function has in the object.
+void for_each_call(runtime::Program& program,
+                   const std::function<void(runtime::Call&, const std::string& symbol)>& visit);
+
+// The functions of one step begin so.
+std::string symbol_prefix(std::size_t step, std::string_view name);
+
+}  // namespace fovea::codegen
