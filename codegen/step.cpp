@@ -63,7 +63,7 @@ class RowsAcross final : public Plane {
     update.split(r, ro, ri, tiling_.score_rows);
     if (heavy) {
       update.split(j, jo, ji, columns);
-      order.insert(order.end(), {ji, ro, jo});
+      order.insert(order.end(), {ji, jo, ro});
     } else {
       order.insert(order.end(), {ro, j});
     }
@@ -75,7 +75,7 @@ class RowsAcross final : public Plane {
     for (auto& [key, contraction] : contractions_) {
       if (!used_.contains(contraction.func.name())) continue;
       Func& raw = contraction.func;
-      raw.compute_at(f, heavy ? ro : Var::outermost());
+      raw.compute_at(f, heavy ? jo : Var::outermost());
       raw.store_in(Halide::MemoryType::Stack).bound_extent(r, tiling_.score_rows).bound_extent(j, columns).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
       raw.update().reorder(r, j, contraction_axis_.at(raw.name())).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
     }
@@ -151,13 +151,13 @@ class RowsAcross final : public Plane {
       f.vectorize(r, tiling_.lanes);
       std::vector<Halide::VarOrRVar> order{ri, c.x, ro, c.y};
       order.insert(order.end(), outside.begin(), outside.end());
-      f.update().split(r, ro, ri, tiling_.score_rows).reorder(order).vectorize(ri, tiling_.lanes).unroll(ri);
+      f.update().split(r, ro, ri, tiling_.fold_rows).reorder(order).vectorize(ri, tiling_.lanes).unroll(ri);
       return;
     }
     const Var e = var(features.back());
     const Columns columns = value_columns(features.back());
     if (columns.lanes > 1) f.vectorize(e, columns.lanes, columns.tail);
-    std::vector<Halide::VarOrRVar> order{ei, ri, c.x, eo, ro, c.y};
+    std::vector<Halide::VarOrRVar> order{ei, ri, c.x, ro, eo, c.y};
     for (auto axis = features.rbegin() + 1; axis != features.rend(); ++axis) order.push_back(var(*axis));
     order.insert(order.end(), outside.begin(), outside.end());
     auto update = f.update();

@@ -18,12 +18,14 @@ using Kind = runtime::Argument::Kind;
 
 Tiling tiling_of(const Kernel& kernel, const Target& target) {
   const bool many = target.registers >= 32;
-  Tiling tiling{kernel.row_tile, kernel.column_block, kernel.chunk, target.lanes, 0, 0, 0, 0};
+  Tiling tiling{kernel.row_tile, kernel.column_block, kernel.chunk, target.lanes, 0, 0, 0, 0, 0};
   // Accumulators fill the registers but for what the operands of one multiply-add need.
   tiling.score_rows = (many ? 3 : 2) * target.lanes;
   tiling.score_columns = many ? 8 : 6;
   tiling.value_rows = 6;
   tiling.value_columns = (many ? 4 : 2) * target.lanes;
+  // Enough independent sums to hide the latency of an addition.
+  tiling.fold_rows = tiling.rows % (6 * target.lanes) == 0 ? 6 * target.lanes : tiling.score_rows;
   return tiling;
 }
 

@@ -23,6 +23,7 @@ struct Tiling {
   int lanes;                // f32 of a vector
   int score_rows, score_columns;  // register tile of a contraction to the plane
   int value_rows, value_columns;  // and of one from it
+  int fold_rows;            // rows that a fold without features takes at once
 };
 
 Tiling tiling_of(const ir::Kernel& kernel, const ir::Target& target);

@@ -10,10 +10,11 @@ namespace {
 
 using namespace ir;
 
-constexpr int kRowTile = 48;       // a multiple of every register tile's rows: 6, 8, 16, 48
-constexpr int kColumnBlock = 96;   // likewise of its columns: 6, 8
-constexpr double kCacheBytes = 1 << 20;
-constexpr int kLargestChunk = 10;  // 6 to 14 are within noise of each other
+constexpr int kRowTile = 96;      // a multiple of every register tile's rows: 6, 8, 16, 48
+constexpr int kColumnBlock = 96;  // likewise of its columns: 6, 8
+constexpr double kWideFeature = 96;
+constexpr double kPanelBytes = 400 << 10;  // of a chunk: with its operands, half of a level-two cache
+constexpr int kLargestChunk = 10;
 
 double fixed_or(const Graph& graph, AxisId axis, double otherwise) {
   const Extent& extent = graph.axis(axis).extent;
@@ -39,10 +40,20 @@ double plane_values(const Graph& graph, const Region& region) {
   return std::max(values, 1.0);
 }
 
-int chunk_for(const Graph& graph, const Region& region) {
-  const double panels = plane_values(graph, region) * kRowTile * kColumnBlock * 4;
-  const int chunk = static_cast<int>(kCacheBytes / 2 / panels);
-  return std::clamp(chunk, 1, kLargestChunk);
+// A block's slab of a column operand stays in the first-level cache while all rows of the tile pass.
+int block_for(const Graph& graph, const Region& region) {
+  double widest = 0;
+  for (const PlaneReduction& reduction : region.reductions)
+    for (const AxisId axis : graph.node(reduction.node).type.axes)
+      if (axis != region.row && axis != region.column &&
+          std::ranges::find(region.batch, axis) == region.batch.end())
+        widest = std::max(widest, fixed_or(graph, axis, 64));
+  return widest > kWideFeature ? kColumnBlock / 2 : kColumnBlock;
+}
+
+int chunk_for(const Graph& graph, const Region& region, int block) {
+  const double panels = plane_values(graph, region) * kRowTile * block * sizeof(float);
+  return std::clamp(static_cast<int>(kPanelBytes / panels), 1, kLargestChunk);
 }
 
 }  // namespace
@@ -51,9 +62,10 @@ Graph tile(const Graph& graph, const Target&) {
   Graph result = graph;
   for (Kernel& kernel : result.kernels) {
     if (kernel.row == kNone || kernel.row_tile != 0) continue;
+    const Region region = region_of(graph, kernel);
     kernel.row_tile = kRowTile;
-    kernel.column_block = kColumnBlock;
-    kernel.chunk = chunk_for(graph, region_of(graph, kernel));
+    kernel.column_block = block_for(graph, region);
+    kernel.chunk = chunk_for(graph, region, kernel.column_block);
   }
   return result;
 }

@@ -1,10 +1,11 @@
 // passes/tile.h
 // Chooses the tile of rows, the block of columns and the chunk of blocks of every kernel on a plane.
 //
-//   kernel o(o) over i, j     →     kernel o(o) over i, j rows=48 columns=96 chunk=10
+//   kernel o(o) over i, j     →     kernel o(o) over i, j rows=96 columns=96 chunk=5
 //
-// Rows fill the registers of the target (three vectors of accumulators where it has 32 registers, two
-// where it has 16); a chunk's panels and operands fill half of a level-two cache.
+// A tile has twice the rows of the largest register tile, so that column operands come half as often
+// from beyond the caches; a block is as long as its slab of a column operand fits the first-level
+// cache; a chunk's panels and operands fill half of a level-two cache.
 //
 // Needs: kernels (fuse). Leaves alone: kernels off the plane, and tiles that are chosen already.
 #pragma once
