@@ -4,6 +4,7 @@
 
 #include "codegen/emit.h"
 #include "ir/error.h"
+#include "ir/region.h"
 
 namespace fovea::codegen {
 
@@ -60,7 +61,13 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
       [&](const Map&) -> Expr { return map(id, scope, annihilating); },
       [&](const Read&) -> Expr { return read(id, scope, annihilating); },
       [&](const Input&) -> Expr { return invariant(false, "an input was not resolved"), Expr(); },
-      [&](const Reduce&) -> Expr { return invariant(false, "a reduction was not resolved"), Expr(); },
+      [&](const Reduce& op) -> Expr {
+        invariant(is_multiple(graph_, id), "a reduction was not resolved");
+        const NodeId degree = graph_.axis(op.axis).degree;
+        const Expr count = degree == kNone ? extent(op.axis) : Halide::max(value(degree, scope), 0);
+        const Halide::Type wide = type(node.type.dtype);
+        return Halide::cast(wide, value(node.inputs[0], scope, annihilating)) * Halide::cast(wide, count);
+      },
       [&](const Scan&) -> Expr { return invariant(false, "a scan was not resolved"), Expr(); },
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
 }

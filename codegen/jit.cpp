@@ -45,6 +45,8 @@ void halide_free(void* /*context*/, void* block) { scratch_free(block); }
 
 using Unary = float (*)(float);
 using Binary = float (*)(float, float);
+using UnaryDouble = double (*)(double);
+using BinaryDouble = double (*)(double, double);
 
 struct Symbol {
   const char* name;
@@ -56,6 +58,9 @@ struct Symbol {
 std::vector<Symbol> callable() {
   const auto one = [](Unary f) { return ExecutorAddr::fromPtr(f); };
   const auto two = [](Binary f) { return ExecutorAddr::fromPtr(f); };
+  // The exact form of a kernel computes in double.
+  const auto one_double = [](UnaryDouble f) { return ExecutorAddr::fromPtr(f); };
+  const auto two_double = [](BinaryDouble f) { return ExecutorAddr::fromPtr(f); };
   return {
       {"halide_malloc", ExecutorAddr::fromPtr(&halide_malloc)},
       {"halide_free", ExecutorAddr::fromPtr(&halide_free)},
@@ -93,6 +98,39 @@ std::vector<Symbol> callable() {
       {"powf", two(std::pow)},
       {"atan2f", two(std::atan2)},
       {"fmodf", two(std::fmod)},
+      {"exp", one_double(std::exp)},
+      {"exp2", one_double(std::exp2)},
+      {"expm1", one_double(std::expm1)},
+      {"log", one_double(std::log)},
+      {"log2", one_double(std::log2)},
+      {"log10", one_double(std::log10)},
+      {"log1p", one_double(std::log1p)},
+      {"sin", one_double(std::sin)},
+      {"cos", one_double(std::cos)},
+      {"tan", one_double(std::tan)},
+      {"asin", one_double(std::asin)},
+      {"acos", one_double(std::acos)},
+      {"atan", one_double(std::atan)},
+      {"sinh", one_double(std::sinh)},
+      {"cosh", one_double(std::cosh)},
+      {"tanh", one_double(std::tanh)},
+      {"asinh", one_double(std::asinh)},
+      {"acosh", one_double(std::acosh)},
+      {"atanh", one_double(std::atanh)},
+      {"erf", one_double(std::erf)},
+      {"sqrt", one_double(std::sqrt)},
+      {"floor", one_double(std::floor)},
+      {"ceil", one_double(std::ceil)},
+      {"trunc", one_double(std::trunc)},
+      {"round", one_double(std::round)},
+      {"rint", one_double(std::rint)},
+      {"nearbyint", one_double(std::nearbyint)},
+      {"roundeven", one_double(std::nearbyint)},
+      {"pow", two_double(std::pow)},
+      {"atan2", two_double(std::atan2)},
+      {"fmod", two_double(std::fmod)},
+      {"ldexp", ExecutorAddr::fromPtr(static_cast<double (*)(double, int)>(&std::ldexp))},
+      {"ldexpf", ExecutorAddr::fromPtr(static_cast<float (*)(float, int)>(&std::ldexp))},
       {"fminf", two(std::fmin)},
       {"fmaxf", two(std::fmax)},
   };

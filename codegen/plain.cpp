@@ -84,7 +84,7 @@ class Nest {
   Expr resolve(NodeId id, const ScopePtr& scope) {
     if (source_.leaves[id]) return signature_.load(id, scope, {});
     const Node& node = graph_.node(id);
-    if (!is_fold(node)) return {};
+    if (!is_fold(node) || is_multiple(graph_, id)) return {};
     if (!users_.empty()) users_.back()->insert(id);
     else direct_.insert(id);
     const Fold& fold = folds_.contains(id) ? folds_.at(id) : define(id);
@@ -135,7 +135,10 @@ class Nest {
                             ? graph_.node(node.inputs[0]).type.dtype
                             : node.type.dtype;
     const Halide::Type type = emitter_.type(dtype);
-    return Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
+    const Expr x = Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
+    // Halide loops only along what is mentioned, and an empty axis must leave the identity.
+    if (graph_.node(node.inputs[0]).type.has(axis)) return x;
+    return Halide::select(at >= 0, x, Halide::Internal::make_zero(type));
   }
 
   void reduce(Fold& fold, const Node& node, const Reduce& op, const ScopePtr& scope,

@@ -149,6 +149,12 @@ const PlaneReduction* Region::find(NodeId node) const {
   return at == reductions.end() ? nullptr : &*at;
 }
 
+bool is_multiple(const Graph& graph, NodeId id) {
+  const Reduce* reduce = as_reduce(graph.node(id));
+  return reduce && reduce->fn == ReduceFn::Sum &&
+         !graph.node(graph.node(id).inputs[0]).type.has(reduce->axis);
+}
+
 bool is_plane_reduction(const Graph& graph, NodeId id, AxisId row, AxisId column) {
   const Reduce* reduce = as_reduce(graph.node(id));
   return reduce && (reduce->axis == row || reduce->axis == column) &&

@@ -49,6 +49,9 @@ struct Region {
   const PlaneReduction* find(NodeId node) const;
 };
 
+// Whether the node is a sum of the same value again and again: as size(j) is, a product with an extent.
+bool is_multiple(const Graph& graph, NodeId node);
+
 // Whether the node is a Reduce over `row` or `column` of something that lies on their plane.
 bool is_plane_reduction(const Graph& graph, NodeId node, AxisId row, AxisId column);
 

@@ -271,7 +271,7 @@ class Fuser {
   void walk(NodeId id, NodeId root, std::set<NodeId>& seen) {
     if (!seen.insert(id).second) return;
     const Node& node = graph_.node(id);
-    if (id != root && is_fold(node) && storable(node.type) && !on_any_plane(node.type)) {
+    if (id != root && is_fold(node) && !is_multiple(graph_, id) && storable(node.type) && !on_any_plane(node.type)) {
       need(id);
       return;
     }
@@ -304,7 +304,7 @@ class Fuser {
         need(id);
         return;
       }
-    } else if (!on_plane && is_fold(node)) {
+    } else if (!on_plane && is_fold(node) && !is_multiple(graph_, id)) {
       need(id);
       return;
     } else if (!node.type.has(row) && node.type.has(column) && heavy(id)) {
