@@ -242,17 +242,17 @@ Function lower_finish(TiledContext& context, int& doubt) {
     if (is_followed(state.reduction->node) && state.inner.empty()) maxima.push_back(&state);
   if (!maxima.empty()) {
     runtime::Buffer buffer{context.source.name + ".doubt", runtime::Buffer::Role::scratch,
-                           runtime::Type::i32, {{{runtime::SizeTerm::Kind::number, 1}}}};
+                           runtime::Type::i32, context.sizes({row})};
     doubt = context.add(buffer);
-    RDom r(0, context.tiling.rows, "rdoubt");
-    r.where(r.x < signature.extent(row) - first);
-    const ScopePtr scope = context.scope(emitter, signature, r.x);
-    Func f("doubt");
-    const Var x("x");
-    f(x) = 0;
+    const Var r("r");
+    const ScopePtr scope = context.scope(emitter, signature, r);
+    Expr fell = Halide::Internal::const_false();
     for (const State* state : maxima)
-      f(0) = f(0) | Halide::select(state_at(*state, scope) == -std::numeric_limits<float>::max(), 1, 0);
-    promise(f.output_buffer(), {1}, true);
+      fell = fell || state_at(*state, scope) == -std::numeric_limits<float>::max();
+    Func f("doubt");
+    f(r) = Halide::select(fell && scope->at[row] < signature.extent(row), 1, 0);
+    f.vectorize(r, context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+    promise(f.output_buffer(), context.extents(signature, {row}), true);
     signature.add_result(doubt);
     function.outputs.push_back(f);
   }

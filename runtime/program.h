@@ -130,8 +130,8 @@ struct Tiled {
     std::vector<int> along;
   };
   std::vector<Result> results;
-  // An i32 buffer [1] of role scratch that finish sets to nonzero where a tile must be recomputed
-  // though its results are finite; -1 if there is none.
+  // An i32 buffer [row_tile] of role scratch in which finish marks the rows that must be computed
+  // again though their results are finite; -1 if there is none.
   int doubt = -1;
 };
 

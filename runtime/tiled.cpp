@@ -46,11 +46,14 @@ class TiledRun {
       const std::int64_t row = item % row_tiles_ * tiled_.row_tile;
       item /= row_tiles_;
       for (std::size_t n = tiled_.batch.size(); n-- > 0;) item = set_coordinate(lane, n, item);
-      bool doubt = false;
+      Doubt doubt;
       if (Status status = tile(lane, row, doubt); !status.ok()) return status;
       if (!checked_) return {};
-      crop_tile(lane, row);
-      return settle(lane, doubt);
+      crop_rows(lane, row, std::min<std::int64_t>(tiled_.row_tile, rows_ - row));
+      if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
+      if (!doubt.any()) return {};
+      crop_rows(lane, row + doubt.first, doubt.last + 1 - doubt.first);
+      return again(lane);
     };
     return for_each_item(workspace_, pool, items, worth_waking, body);
   }
@@ -83,13 +86,29 @@ class TiledRun {
     return lane.list;
   }
 
+  // Rows of a tile whose results are not to be trusted though they are finite.
+  struct Doubt {
+    int first = 0, last = -1;
+    bool any() const { return first <= last; }
+  };
+
+  Doubt doubt_of(const std::int32_t* rows) const {
+    Doubt doubt;
+    for (int n = 0; n < tiled_.row_tile; ++n) {
+      if (rows[n] == 0) continue;
+      if (!doubt.any()) doubt.first = n;
+      doubt.last = n;
+    }
+    return doubt;
+  }
+
   // One tile from prepare to finish.
-  Status tile(Lane& lane, std::int64_t row, bool& doubt) const {
+  Status tile(Lane& lane, std::int64_t row, Doubt& doubt) const {
     const Lane::Calls& calls = lane.calls(index_);
     lane.row = static_cast<std::int32_t>(row);
     auto* doubted =
         tiled_.doubt >= 0 ? static_cast<std::int32_t*>(lane.data(tiled_.doubt)) : nullptr;
-    if (doubted) *doubted = 0;
+    if (doubted) std::fill_n(doubted, tiled_.row_tile, 0);
     Status status;
     const BlockList& list = list_of(lane, calls, row, status);
     if (status.ok()) status = call(tiled_.prepare, calls.prepare);
@@ -101,11 +120,11 @@ class TiledRun {
       status = call(tiled_.step, calls.step);
     }
     if (status.ok()) status = call(tiled_.finish, calls.finish);
-    if (doubted) doubt |= *doubted != 0;
+    if (doubted) doubt = doubt_of(doubted);
     return status;
   }
 
-  void crop_tile(Lane& lane, std::int64_t row) const {
+  void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
     const Lane::Calls& calls = lane.calls(index_);
     for (std::size_t r = 0; r < tiled_.results.size(); ++r) {
       const Tiled::Result& result = tiled_.results[r];
@@ -116,15 +135,13 @@ class TiledRun {
         if (along == Tiled::kWhole) continue;
         lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
                     rows ? row : lane.coordinates[static_cast<std::size_t>(along)],
-                    rows ? std::min<std::int64_t>(tiled_.row_tile, rows_ - row) : 1);
+                    rows ? count : 1);
       }
     }
   }
 
-  // Computes the crops again, exactly, if they are not to be trusted.
-  Status settle(Lane& lane, bool doubt) const {
-    const Lane::Calls& calls = lane.calls(index_);
-    if (!doubt && !has_nonfinite(lane, calls, program_, step_)) return {};
+  // Computes the crops again, exactly.
+  Status again(Lane& lane) const {
     const Call* exact = exact_form(program_, index_);
     return exact ? lane.call_exact(*exact, index_) : Status{};
   }
@@ -164,17 +181,21 @@ class TiledRun {
         fill(lane.crop(lane.calls(index_), result),
              program_.buffers[static_cast<std::size_t>(sum.buffer)].type, sum.value);
       }
-      bool doubt = false;
+      bool any_doubt = false;
       for (std::int64_t each = 0; each < in_order; ++each) {
         std::int64_t number = each;
         for (std::size_t n = independent.size(); n-- > 0;) {
           if (!independent[n]) number = set_coordinate(lane, n, number);
         }
         for (std::int64_t row = 0; row < rows_; row += tiled_.row_tile) {
+          Doubt doubt;
           if (Status status = tile(lane, row, doubt); !status.ok()) return status;
+          any_doubt |= doubt.any();
         }
       }
-      return checked_ ? settle(lane, doubt) : Status{};
+      if (!checked_) return {};
+      const bool trusted = !any_doubt && !has_nonfinite(lane, lane.calls(index_), program_, step_);
+      return trusted ? Status{} : again(lane);
     };
     return for_each_item(workspace_, pool, items,
                          pairs_ * static_cast<double>(items * in_order) >= kWorthWaking, body);
