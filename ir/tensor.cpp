@@ -54,6 +54,20 @@ class Context {
     return ids;
   }
 
+  // The axes that the graph's inputs have, in the order in which they have them.
+  std::vector<Axis> axes_of_inputs(const ir::Graph& graph) const {
+    std::vector<Axis> all;
+    for (const ir::Node& node : graph.nodes) {
+      if (!std::holds_alternative<ir::Input>(node.op)) continue;
+      for (const AxisId id : node.type.axes) {
+        if (std::ranges::find(all, graph.axis(id).name, &Axis::name) != all.end()) continue;
+        all.push_back(Axis(graph.axis(id).name));
+        all.back().recipe_ = recipes_[static_cast<std::size_t>(id)].recipe;
+      }
+    }
+    return all;
+  }
+
   // Those that nothing has asked for; a degree may declare more axes.
   void set_degrees() {
     for (std::size_t id = 0; id < recipes_.size(); ++id) set_degree(static_cast<AxisId>(id));
@@ -331,8 +345,10 @@ Tensor size(const Axis& axis) {
 
 namespace ir {
 
-Graph make_graph(const std::vector<NamedOutput>& outputs, const std::vector<fovea::Axis>& order) {
-  detail::Context context;
+namespace {
+
+Graph make(detail::Context& context, const std::vector<NamedOutput>& outputs,
+           const std::vector<fovea::Axis>& order) {
   for (const fovea::Axis& axis : order) context(axis);
   std::vector<Output> named;
   for (const NamedOutput& output : outputs) {
@@ -341,6 +357,18 @@ Graph make_graph(const std::vector<NamedOutput>& outputs, const std::vector<fove
   }
   context.set_degrees();
   return context.builder.finish(std::move(named));
+}
+
+}  // namespace
+
+Graph make_graph(const std::vector<NamedOutput>& outputs, const std::vector<fovea::Axis>& order) {
+  detail::Context context;
+  const Graph graph = make(context, outputs, order);
+  if (!order.empty()) return graph;
+  // Inputs are the only tensors whose order of axes the user has written, so outputs follow them;
+  // which those are is only known now.
+  detail::Context again;
+  return make(again, outputs, context.axes_of_inputs(graph));
 }
 
 }  // namespace ir

@@ -7,8 +7,9 @@
 //
 // An axis that a value does not have is an axis along which it is constant; nothing else broadcasts.
 // Tensors are cheap immutable recipes. Errors (fovea::Error) come when the graph is made. Axes are
-// the same if their names are; the order of first use is the order of the `axis` statements unless
-// make_graph is given one.
+// the same if their names are. Outputs order theirs as the inputs do (the first input's axes first,
+// then what the second one adds, …; last the axes that no input has) unless make_graph is given an
+// order, the order of the `axis` statements.
 #pragma once
 
 #include <cstdint>

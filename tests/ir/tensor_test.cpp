@@ -49,7 +49,18 @@ TEST_CASE("the DSL makes what the builder makes") {
   CHECK(made == w.finish({{"o", O, {}}}));
 }
 
-TEST_CASE("axes come in the order of first use, what an extent mentions first") {
+TEST_CASE("outputs order their axes as the inputs do, wherever those are first used") {
+  Axis b{"b"}, h{"h"}, g{"g"}, i{"i"}, j{"j"}, d{"d", 64}, e{"e", 64};
+  Tensor q = input("q", f32, {b, h, i, d}), k = input("k", f32, {b, g, j, d}),
+         v = input("v", f32, {b, g, j, e});
+  Tensor p = softmax(j, where(j <= i, sum(d, q * k.at(g, h / 4)), -infinity));
+  const ir::Graph graph = ir::make_graph({{"o", sum(j, p * v.at(g, h / 4))}});
+  std::string order;
+  for (const AxisId axis : graph.outputs[0].layout) order += graph.axis(axis).name;
+  CHECK(order == "bhie");
+}
+
+TEST_CASE("axes come as the inputs have them, what an extent mentions first") {
   Axis past{"past"}, now{"now"}, j{"j", Extent(past) + Extent(now) * 2 - 1}, i{"i"};
   const Tensor x = input("x", f32, {i, j});
   const ir::Graph graph = ir::make_graph({{"o", x + past, {past, j, i}}});
