@@ -105,6 +105,22 @@ void Kernel::run(std::initializer_list<NamedView> inputs, std::initializer_list<
 
 void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
                  const Sizes& sizes) const {
+  run_into(inputs, outputs, sizes, {});
+}
+
+std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
+                                    std::span<const NamedView> outputs, const Sizes& sizes) const {
+  const std::vector<runtime::Step>& steps = state_->executor.program().steps;
+  std::vector<double> times(steps.size()), kernels(state_->graph.kernels.size());
+  run_into(inputs, outputs, sizes, times);
+  for (std::size_t n = 0; n < kernels.size(); n++)
+    for (std::size_t step = 0; step < steps.size(); step++)
+      if (steps[step].name == state_->graph.kernels[n].name) kernels[n] += times[step];
+  return kernels;
+}
+
+void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
+                      const Sizes& sizes, std::span<double> step_times) const {
   constexpr std::size_t kFew = 24;  // tensors that need no allocation
   std::array<runtime::Binding, kFew> few;
   std::vector<runtime::Binding> many;
@@ -121,7 +137,7 @@ void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> o
   named.reserve(sizes.size());
   for (const auto& [name, value] : sizes) named.push_back({name, value});
   const runtime::Status status =
-      state_->executor.run(bindings, named, {thread_count(state_->options.threads)});
+      state_->executor.run(bindings, named, {thread_count(state_->options.threads), step_times});
   if (!status.ok()) throw Error(code_of(status.code), status.message);
 }
 

@@ -22,10 +22,10 @@ double product(const Extents& extents, const std::vector<AxisId>& axes) {
 }
 
 double bytes_of(const Node& node, const Extents& extents) {
-  const double width = node.type.dtype == Dtype::I4                                          ? 0.5
-                       : node.type.dtype == Dtype::F32 || node.type.dtype == Dtype::I32 ? 4
+  const double width = node.type.dtype == Dtype::I4                                      ? 0.5
+                       : node.type.dtype == Dtype::F32 || node.type.dtype == Dtype::I32  ? 4
                        : node.type.dtype == Dtype::BF16 || node.type.dtype == Dtype::F16 ? 2
-                                                                                          : 1;
+                                                                                         : 1;
   return width * product(extents, node.type.axes);
 }
 
@@ -111,23 +111,42 @@ double traffic(const Graph& graph, const ir::Kernel& kernel, const Extents& exte
   return total;
 }
 
+// Extents as run() finds them; an input that is not given carries none, as if it were a constant.
+Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const NamedView> inputs) {
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const NamedView& named : inputs)
+    shapes[std::string(named.name)].assign(named.view.shape.begin(), named.view.shape.end());
+  Graph given = graph;
+  std::string names;
+  std::size_t known = 0;
+  for (Node& node : given.nodes) {
+    const auto* input = std::get_if<Input>(&node.op);
+    if (!input) continue;
+    names += " " + input->name;
+    known += shapes.count(input->name);
+    if (!shapes.contains(input->name)) node.op = Constant{};
+  }
+  require(known == shapes.size(), Code::invalid_config,
+          "a view is given for what is no input of the graph: expected some of{}", names);
+  return resolve_extents(given, shapes, sizes);
+}
+
 class Explainer {
  public:
   Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
             std::span<const NamedView> inputs)
       : graph_(graph), program_(program), inputs_(inputs) {
-    std::map<std::string, std::vector<std::int64_t>> shapes;
-    for (const NamedView& named : inputs)
-      shapes[std::string(named.name)].assign(named.view.shape.begin(), named.view.shape.end());
-    extents_ = resolve_extents(graph, shapes, sizes);
-    for (const ir::Kernel& kernel : graph.kernels) stored_.insert(kernel.results.begin(), kernel.results.end());
+    extents_ = extents_of(graph, sizes, inputs);
+    for (const ir::Kernel& kernel : graph.kernels)
+      stored_.insert(kernel.results.begin(), kernel.results.end());
   }
 
   Report report() {
     Report result;
     for (const ir::Kernel& kernel : graph_.kernels) result.kernels.push_back(explain(kernel));
     for (const runtime::Buffer& buffer : program_.buffers)
-      if (buffer.role == runtime::Buffer::Role::stored || buffer.role == runtime::Buffer::Role::scratch)
+      if (buffer.role == runtime::Buffer::Role::stored ||
+          buffer.role == runtime::Buffer::Role::scratch)
         result.extra_bytes += 4 * elements(buffer);
     return result;
   }
@@ -178,13 +197,16 @@ class Explainer {
         return static_cast<std::int64_t>(product(extents_, node.type.axes));
     int open = 0;
     bool computed = false;
-    for (const AxisId axis : node.type.axes) open += graph_.axis(axis).extent.empty() && extents_[axis] > 1;
-    for (const NodeId input : node.inputs) computed |= !std::holds_alternative<Input>(graph_.node(input).op);
+    for (const AxisId axis : node.type.axes)
+      open += graph_.axis(axis).extent.empty() && extents_[axis] > 1;
+    for (const NodeId input : node.inputs)
+      computed |= !std::holds_alternative<Input>(graph_.node(input).op);
     if (open < 2 || !computed) return 0;
     // A stored value that some kernel folds along one of its own open axes.
     for (const Node& user : graph_.nodes)
       if (const Reduce* reduce = std::get_if<Reduce>(&user.op);
-          reduce && node.type.has(reduce->axis) && graph_.axis(reduce->axis).extent.empty() && depends(user, id))
+          reduce && node.type.has(reduce->axis) && graph_.axis(reduce->axis).extent.empty() &&
+          depends(user, id))
         return static_cast<std::int64_t>(product(extents_, node.type.axes));
     return 0;
   }
@@ -212,7 +234,8 @@ class Explainer {
     std::vector<std::vector<std::int64_t>> shapes(program_.buffers.size());
     for (std::size_t n = 0; n < buffers.size(); n++)
       for (const NamedView& named : inputs_)
-        if (program_.buffers[n].role == runtime::Buffer::Role::input && program_.buffers[n].name == named.name) {
+        if (program_.buffers[n].role == runtime::Buffer::Role::input &&
+            program_.buffers[n].name == named.name) {
           shapes[n].assign(named.view.shape.begin(), named.view.shape.end());
           buffers[n] = {named.view.data, program_.buffers[n].type, shapes[n].data(),
                         static_cast<int>(shapes[n].size())};
@@ -222,12 +245,15 @@ class Explainer {
     for (runtime::Predicate* predicate : {&counted.mask.visible, &counted.mask.solid})
       if (!known(*predicate, buffers)) *predicate = {{runtime::PredicateOp::Kind::unknown, 0}};
     const runtime::BlockLister lister(program_, counted, extents_, buffers);
-    const std::int64_t blocks = (report.columns + kernel.column_block - 1) / std::max(kernel.column_block, 1);
+    const std::int64_t blocks =
+        (report.columns + kernel.column_block - 1) / std::max(kernel.column_block, 1);
     double visited = 0;
     runtime::BlockList list;
     const auto nothing = [](std::uint8_t*, std::uint8_t*) {};
-    const bool depends_on_batch = uses_batch(counted.mask.visible) || uses_batch(counted.mask.solid);
-    const std::int64_t planes = depends_on_batch ? report.batch : std::min<std::int64_t>(report.batch, 1);
+    const bool depends_on_batch =
+        uses_batch(counted.mask.visible) || uses_batch(counted.mask.solid);
+    const std::int64_t planes =
+        depends_on_batch ? report.batch : std::min<std::int64_t>(report.batch, 1);
     const std::int64_t times = planes == 0 ? 0 : report.batch / planes;
     std::vector<std::int64_t> at(region.batch.size());
     for (std::int64_t plane = 0; plane < planes; plane++) {
@@ -242,19 +268,23 @@ class Explainer {
         report.tiles_full += times * list.clear;
         report.tiles_partial += times * (count - list.clear);
         report.tiles_empty += times * (blocks - count);
-        const double rows = static_cast<double>(std::min<std::int64_t>(kernel.row_tile, report.rows - row));
+        const double rows =
+            static_cast<double>(std::min<std::int64_t>(kernel.row_tile, report.rows - row));
         for (const std::int32_t block : list.blocks)
-          visited += static_cast<double>(times) * rows *
-                     static_cast<double>(std::min<std::int64_t>(
-                         kernel.column_block, report.columns - std::int64_t{block} * kernel.column_block));
+          visited +=
+              static_cast<double>(times) * rows *
+              static_cast<double>(std::min<std::int64_t>(
+                  kernel.column_block, report.columns - std::int64_t{block} * kernel.column_block));
       }
     }
     return visited;
   }
 
-  static bool known(const runtime::Predicate& predicate, const std::vector<runtime::BufferRef>& buffers) {
+  static bool known(const runtime::Predicate& predicate,
+                    const std::vector<runtime::BufferRef>& buffers) {
     return std::ranges::all_of(predicate, [&](const runtime::PredicateOp& op) {
-      return op.kind != runtime::PredicateOp::Kind::load || buffers[static_cast<std::size_t>(op.value)].data;
+      return op.kind != runtime::PredicateOp::Kind::load ||
+             buffers[static_cast<std::size_t>(op.value)].data;
     });
   }
 

@@ -1,6 +1,7 @@
 #include "runtime/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
 #include <mutex>
 #include <new>
@@ -49,7 +50,9 @@ struct Executor::State {
     idle.push_back(std::move(workspace));
   }
 
-  Status run_in(Workspace& workspace, std::span<const Binding> bindings);
+  Status run_in(Workspace& workspace, std::span<const Binding> bindings,
+                std::span<double> step_times);
+  Status run_timed(Workspace& workspace, int step, double& seconds);
   Status run_step(Workspace& workspace, int step);
   Status begin_phase(Workspace& workspace, int phase);
 
@@ -80,17 +83,28 @@ Status Executor::State::run_step(Workspace& workspace, int index) {
   return {};
 }
 
-Status Executor::State::run_in(Workspace& workspace, std::span<const Binding> bindings) {
+Status Executor::State::run_timed(Workspace& workspace, int step, double& seconds) {
+  const auto begin = std::chrono::steady_clock::now();
+  Status status = run_step(workspace, step);
+  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return status;
+}
+
+Status Executor::State::run_in(Workspace& workspace, std::span<const Binding> bindings,
+                               std::span<double> step_times) {
   if (Status status = workspace.bind(bindings); !status.ok()) return status;
   workspace.gather(0);
   if (layout.ragged_inputs) {
     if (Status status = begin_phase(workspace, 1); !status.ok()) return status;
   }
   for (int step = 0; step < static_cast<int>(program.steps.size()); ++step) {
-    if (Status status = run_step(workspace, step); !status.ok()) return status;
+    Status status = step_times.empty()
+                        ? run_step(workspace, step)
+                        : run_timed(workspace, step, step_times[static_cast<std::size_t>(step)]);
+    if (!status.ok()) return status;
     const int phase = layout.phase_after[static_cast<std::size_t>(step)];
     if (phase == 0) continue;
-    if (Status status = begin_phase(workspace, phase); !status.ok()) return status;
+    if (status = begin_phase(workspace, phase); !status.ok()) return status;
   }
   workspace.deliver();
   return {};
@@ -112,13 +126,18 @@ Status Executor::run(std::span<const Binding> bindings, std::span<const NamedSiz
       return failure(Code::invalid_config, "the number of threads is ", options.threads,
                      ", expected one from 0 (all of the machine) to ", kMostThreads);
     }
+    if (!options.step_times.empty() && options.step_times.size() != state_->program.steps.size()) {
+      return failure(Code::invalid_config, "there is room for the times of ",
+                     static_cast<std::int64_t>(options.step_times.size()), " steps, expected ",
+                     static_cast<std::int64_t>(state_->program.steps.size()));
+    }
     const int threads = options.threads > 0 ? options.threads : state_->machine_threads;
     bool planned = false;
     std::unique_ptr<Workspace> workspace = state_->take(bindings, sizes, threads, planned);
     if (!workspace)
       workspace = std::make_unique<Workspace>(state_->program, state_->layout, threads);
     Status status = planned ? Status{} : workspace->plan(bindings, sizes);
-    if (status.ok()) status = state_->run_in(*workspace, bindings);
+    if (status.ok()) status = state_->run_in(*workspace, bindings, options.step_times);
     state_->give(std::move(workspace));
     return status;
   } catch (const std::bad_alloc&) {

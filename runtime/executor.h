@@ -13,6 +13,9 @@ namespace fovea::runtime {
 
 struct RunOptions {
   int threads = 0;  // 0: as many as the machine runs at once
+  // The seconds that each step of the program took are written here; empty: nothing is measured.
+  // Otherwise as long as Program::steps.
+  std::span<double> step_times = {};
 };
 
 // A program made ready to run. `run` may be called from many threads at once; each run works in

@@ -105,6 +105,10 @@ class Kernel {
   void run(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
            const Sizes& sizes = {}) const;
 
+  // As run(), and returns the seconds that each kernel took, in the order of Report::kernels.
+  std::vector<double> profile(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
+                              const Sizes& sizes = {}) const;
+
   // The graph after all passes, with its kernels.
   const Graph& graph() const;
 
@@ -119,6 +123,8 @@ class Kernel {
 
  private:
   struct State;
+  void run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
+                const Sizes& sizes, std::span<double> step_times) const;
   explicit Kernel(std::shared_ptr<const State> state) : state_(std::move(state)) {}
   friend Kernel compile(const Graph& graph, const Options& options);
   std::shared_ptr<const State> state_;

@@ -57,6 +57,19 @@ TEST_CASE("a plain step writes its result, for any extents, one executor serving
   }
 }
 
+TEST_CASE("the times of steps are written where there is room for exactly all of them") {
+  const Executor executor(addition());
+  Addends numbers(1000);
+  const Binding bindings[] = {
+      {"c", numbers.c.view()}, {"a", numbers.a.view()}, {"b", numbers.b.view()}};
+  std::vector<double> times(executor.program().steps.size(), -1);
+  CHECK(executor.run(bindings, {}, {.threads = 1, .step_times = times}).message == "");
+  for (const double seconds : times) CHECK(seconds >= 0);
+  times.push_back(-1);
+  CHECK(executor.run(bindings, {}, {.threads = 1, .step_times = times}).message ==
+        "there is room for the times of 2 steps, expected 1");
+}
+
 TEST_CASE("pieces of a divisible step make the whole, on any number of threads") {
   const Executor executor(addition(true));
   for (const std::int64_t rows : {1, 7, 1000, 40001}) {

@@ -57,19 +57,22 @@ ordered_json to_json(const Report& report, const std::optional<Measurement>& mea
     json["share_of_stream"] = measured->share_of_stream();
   }
   json["kernels"] = ordered_json::array();
-  for (const KernelReport& kernel : report.kernels) {
-    ordered_json one = to_json(kernel);
+  for (std::size_t n = 0; n < report.kernels.size(); ++n) {
+    ordered_json one = to_json(report.kernels[n]);
     one["compile_ms"] = report.compile_ms;
+    if (measured) {
+      one["run_us"] = measured->kernel_seconds[n] * 1e6;
+      one["share_of_fma_peak"] = measured->share_of_peak(report.kernels[n], n);
+      one["share_of_stream"] = measured->share_of_stream(report.kernels[n], n);
+    }
     json["kernels"].push_back(std::move(one));
   }
   return json;
 }
 
-void print_kernel(const KernelReport& kernel, const std::optional<Measurement>& measured) {
+void print_kernel(const KernelReport& kernel) {
   fmt::print("{}\n  {}\n", kernel.kernel, kernel.why);
-  if (kernel.row_axis.empty()) {
-    fmt::print("  off the pair plane\n");
-  } else {
+  if (!kernel.row_axis.empty()) {
     fmt::print("  plane    {} rows along {} x {} columns along {}, {} times\n", kernel.rows,
                kernel.row_axis, kernel.columns, kernel.column_axis, kernel.batch);
     fmt::print(
@@ -81,17 +84,22 @@ void print_kernel(const KernelReport& kernel, const std::optional<Measurement>& 
   }
   fmt::print("  work     {:.4g} flops ({:.4g} over the whole plane), {:.4g} bytes\n", kernel.flops,
              kernel.flops_all, kernel.bytes);
-  if (!measured) return;
-  const double compute = kernel.flops / measured->samples.fma_gflops * 1e-3;
-  const double memory = kernel.bytes / measured->samples.stream_gbs * 1e-3;
-  fmt::print("  limit    {:.4g} us of arithmetic, {:.4g} us of reading\n", compute, memory);
+}
+
+void print_speed(const Measurement& measured, const KernelReport& kernel, std::size_t index) {
+  fmt::print("  speed    {:.4g} us, {:.1f} % of the FMA peak, {:.1f} % of the stream rate\n",
+             measured.kernel_seconds[index] * 1e6, 100 * measured.share_of_peak(kernel, index),
+             100 * measured.share_of_stream(kernel, index));
 }
 
 void print_report(const Report& report, const std::optional<Measurement>& measured) {
   fmt::print("{} on {} thread{}, compiled in {:.1f} ms{}, {:.4g} bytes extra\n", report.target,
              report.threads, report.threads == 1 ? "" : "s", report.compile_ms,
              report.cached ? " (from the cache)" : "", report.extra_bytes);
-  for (const KernelReport& kernel : report.kernels) print_kernel(kernel, measured);
+  for (std::size_t n = 0; n < report.kernels.size(); ++n) {
+    print_kernel(report.kernels[n]);
+    if (measured) print_speed(*measured, report.kernels[n], n);
+  }
   if (!measured) return;
   fmt::print(
       "all: {:.4g} us, {:.1f} % of the FMA peak of {:.1f} GFLOP/s, {:.1f} % of the stream rate of "
@@ -110,7 +118,7 @@ void explain(Arguments& arguments) {
   const Kernel kernel = compile(loaded.graph, options);
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   std::optional<Measurement> measured;
-  if (arguments.measure) measured = measure(kernel, report, loaded.graph, inputs, 0.2);
+  if (arguments.measure) measured = measure_kernels(kernel, report, loaded.graph, inputs, 0.2);
   if (!arguments.json) return print_report(report, measured);
   fmt::print("{}\n", to_json(report, measured).dump());
 }

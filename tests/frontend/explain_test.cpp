@@ -1,0 +1,94 @@
+#include <doctest/doctest.h>
+
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "fovea/fovea.h"
+
+namespace fovea {
+namespace {
+
+constexpr const char* kCausal = R"(
+axis h, i, j, d = 16, e = 16
+q : f32[h, i, d]
+k : f32[h, j, d]
+v : f32[h, j, e]
+out o = sum(j, softmax(j, where(j <= i, sum(d, q * k), -inf)) * v)
+)";
+
+std::string message_of(auto&& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+const KernelReport& on_plane(const Report& report) {
+  for (const KernelReport& kernel : report.kernels)
+    if (!kernel.row_axis.empty()) return kernel;
+  FAIL("there is no kernel on the plane");
+  return report.kernels.front();
+}
+
+TEST_CASE("explain tells tiles and work from sizes alone, the same as from inputs") {
+  const Kernel kernel = compile(parse(kCausal));
+  std::vector<float> q(2 * 1000 * 16), k(2 * 1000 * 16), v(k);
+  const NamedView inputs[] = {{"q", view(q.data(), {2, 1000, 16})},
+                              {"k", view(k.data(), {2, 1000, 16})},
+                              {"v", view(v.data(), {2, 1000, 16})}};
+  const Report sized = kernel.explain({{"h", 2}, {"i", 1000}, {"j", 1000}});
+  const Report bound = kernel.explain({}, inputs);
+  const Report both = kernel.explain({{"i", 1000}}, std::span(inputs).subspan(1));
+  const KernelReport& one = on_plane(sized);
+  CHECK(one.rows == 1000);
+  CHECK(one.columns == 1000);
+  CHECK(one.batch == 2);
+  CHECK(one.plane_elements_stored == 0);
+  CHECK(one.tiles_full > 0);
+  CHECK(one.tiles_partial > 0);
+  CHECK(one.tiles_empty > 0);
+  CHECK(one.flops_all == 2.0 * 1000 * 1000 * 2 * (16 + 16));
+  // Half of the plane, and what the tiles on the diagonal have of the other half.
+  CHECK(one.flops > 0.5 * one.flops_all);
+  CHECK(one.flops < 0.7 * one.flops_all);
+  for (const Report* report : {&bound, &both}) {
+    CHECK(on_plane(*report).tiles_full == one.tiles_full);
+    CHECK(on_plane(*report).tiles_partial == one.tiles_partial);
+    CHECK(on_plane(*report).flops == one.flops);
+    CHECK(on_plane(*report).bytes == one.bytes);
+  }
+}
+
+TEST_CASE("explain says which extents are missing and which names are unknown") {
+  const Kernel kernel = compile(parse(kCausal));
+  CHECK(message_of([&] {
+          kernel.explain({{"h", 2}, {"i", 8}});
+        }) == "the extent of axis j is not known: no input has it; expected a size for it");
+  float x = 0;
+  const NamedView unknown[] = {{"x", view(&x, {})}};
+  CHECK(message_of([&] {
+          kernel.explain({{"h", 2}, {"i", 8}, {"j", 8}}, unknown);
+        }) == "a view is given for what is no input of the graph: expected some of q k v");
+}
+
+TEST_CASE("profile computes what run computes, and times every kernel") {
+  const Kernel kernel = compile(parse(kCausal));
+  std::vector<float> x(64 * 16), a(x.size()), b(x.size());
+  std::iota(x.begin(), x.end(), -500.0f);
+  for (float& value : x) value *= 1e-3f;
+  const View all = view(std::as_const(x).data(), {1, 64, 16});
+  const NamedView inputs[] = {{"q", all}, {"k", all}, {"v", all}};
+  const NamedView into_a[] = {{"o", view(a.data(), {1, 64, 16})}};
+  const NamedView into_b[] = {{"o", view(b.data(), {1, 64, 16})}};
+  kernel.run(inputs, into_a);
+  const std::vector<double> seconds = kernel.profile(inputs, into_b);
+  CHECK(a == b);
+  REQUIRE(seconds.size() == kernel.graph().kernels.size());
+  for (const double one : seconds) CHECK(one > 0);
+}
+
+}  // namespace
+}  // namespace fovea
