@@ -19,6 +19,7 @@
 #include <mutex>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -43,97 +44,65 @@ T checked(llvm::Expected<T> value, std::source_location where = std::source_loca
 void* halide_malloc(void* /*context*/, std::size_t bytes) { return scratch_allocate(bytes); }
 void halide_free(void* /*context*/, void* block) { scratch_free(block); }
 
-using Unary = float (*)(float);
-using Binary = float (*)(float, float);
-using UnaryDouble = double (*)(double);
-using BinaryDouble = double (*)(double, double);
+using Symbols = std::vector<std::pair<std::string, ExecutorAddr>>;
 
-struct Symbol {
-  const char* name;
-  ExecutorAddr address;
-};
+// What LLVM makes of calls of others: sine and cosine of one angle, 10^x, and x 2^n.
+template <class Real>
+void sincos(Real x, Real* sine, Real* cosine) {
+  *sine = std::sin(x);
+  *cosine = std::cos(x);
+}
+template <class Real>
+Real exp10(Real x) {
+  return std::pow(Real(10), x);
+}
+template <class Real>
+Real ldexp(Real x, int exponent) {
+  return std::ldexp(x, exponent);
+}
+
+// A function as "exp" in double and as "expf" in float.
+template <class Real>
+void add(Symbols& to, const std::string& name, auto* function) {
+  to.emplace_back(std::is_same_v<Real, float> ? name + "f" : name, ExecutorAddr::fromPtr(function));
+}
+
+template <class Real>
+void add_mathematics(Symbols& to) {
+  using Unary = Real (*)(Real);
+  using Binary = Real (*)(Real, Real);
+  const std::pair<const char*, Unary> one[] = {
+      {"exp", std::exp},     {"exp2", std::exp2},   {"expm1", std::expm1}, {"log", std::log},
+      {"log2", std::log2},   {"log10", std::log10}, {"log1p", std::log1p}, {"sin", std::sin},
+      {"cos", std::cos},     {"tan", std::tan},     {"asin", std::asin},   {"acos", std::acos},
+      {"atan", std::atan},   {"sinh", std::sinh},   {"cosh", std::cosh},   {"tanh", std::tanh},
+      {"asinh", std::asinh}, {"acosh", std::acosh}, {"atanh", std::atanh}, {"erf", std::erf},
+      {"sqrt", std::sqrt},   {"floor", std::floor}, {"ceil", std::ceil},   {"trunc", std::trunc},
+      {"round", std::round}, {"rint", std::rint},   {"nearbyint", std::nearbyint},
+      {"roundeven", std::nearbyint}};  // the same in the default rounding mode
+  const std::pair<const char*, Binary> two[] = {{"pow", std::pow},
+                                                {"atan2", std::atan2},
+                                                {"fmod", std::fmod},
+                                                {"fmin", std::fmin},
+                                                {"fmax", std::fmax}};
+  for (const auto& [name, function] : one) add<Real>(to, name, function);
+  for (const auto& [name, function] : two) add<Real>(to, name, function);
+  add<Real>(to, "sincos", &sincos<Real>);
+  add<Real>(to, "exp10", &exp10<Real>);
+  add<Real>(to, "ldexp", &ldexp<Real>);
+}
 
 // All that emitted code can call. A table, and not a search in the process: it also works in a
 // static executable, and nothing else in the process can take a name over.
-std::vector<Symbol> callable() {
-  const auto one = [](Unary f) { return ExecutorAddr::fromPtr(f); };
-  const auto two = [](Binary f) { return ExecutorAddr::fromPtr(f); };
-  // The exact form of a kernel computes in double.
-  const auto one_double = [](UnaryDouble f) { return ExecutorAddr::fromPtr(f); };
-  const auto two_double = [](BinaryDouble f) { return ExecutorAddr::fromPtr(f); };
-  return {
-      {"halide_malloc", ExecutorAddr::fromPtr(&halide_malloc)},
-      {"halide_free", ExecutorAddr::fromPtr(&halide_free)},
-      {"memset", ExecutorAddr::fromPtr(&std::memset)},
-      {"memcpy", ExecutorAddr::fromPtr(&std::memcpy)},
-      {"memmove", ExecutorAddr::fromPtr(&std::memmove)},
-      {"expf", one(std::exp)},
-      {"exp2f", one(std::exp2)},
-      {"expm1f", one(std::expm1)},
-      {"logf", one(std::log)},
-      {"log2f", one(std::log2)},
-      {"log10f", one(std::log10)},
-      {"log1pf", one(std::log1p)},
-      {"sinf", one(std::sin)},
-      {"cosf", one(std::cos)},
-      {"tanf", one(std::tan)},
-      {"asinf", one(std::asin)},
-      {"acosf", one(std::acos)},
-      {"atanf", one(std::atan)},
-      {"sinhf", one(std::sinh)},
-      {"coshf", one(std::cosh)},
-      {"tanhf", one(std::tanh)},
-      {"asinhf", one(std::asinh)},
-      {"acoshf", one(std::acosh)},
-      {"atanhf", one(std::atanh)},
-      {"erff", one(std::erf)},
-      {"sqrtf", one(std::sqrt)},
-      {"floorf", one(std::floor)},
-      {"ceilf", one(std::ceil)},
-      {"truncf", one(std::trunc)},
-      {"roundf", one(std::round)},
-      {"rintf", one(std::rint)},
-      {"nearbyintf", one(std::nearbyint)},
-      {"roundevenf", one(std::nearbyint)},  // the same in the default rounding mode
-      {"powf", two(std::pow)},
-      {"atan2f", two(std::atan2)},
-      {"fmodf", two(std::fmod)},
-      {"exp", one_double(std::exp)},
-      {"exp2", one_double(std::exp2)},
-      {"expm1", one_double(std::expm1)},
-      {"log", one_double(std::log)},
-      {"log2", one_double(std::log2)},
-      {"log10", one_double(std::log10)},
-      {"log1p", one_double(std::log1p)},
-      {"sin", one_double(std::sin)},
-      {"cos", one_double(std::cos)},
-      {"tan", one_double(std::tan)},
-      {"asin", one_double(std::asin)},
-      {"acos", one_double(std::acos)},
-      {"atan", one_double(std::atan)},
-      {"sinh", one_double(std::sinh)},
-      {"cosh", one_double(std::cosh)},
-      {"tanh", one_double(std::tanh)},
-      {"asinh", one_double(std::asinh)},
-      {"acosh", one_double(std::acosh)},
-      {"atanh", one_double(std::atanh)},
-      {"erf", one_double(std::erf)},
-      {"sqrt", one_double(std::sqrt)},
-      {"floor", one_double(std::floor)},
-      {"ceil", one_double(std::ceil)},
-      {"trunc", one_double(std::trunc)},
-      {"round", one_double(std::round)},
-      {"rint", one_double(std::rint)},
-      {"nearbyint", one_double(std::nearbyint)},
-      {"roundeven", one_double(std::nearbyint)},
-      {"pow", two_double(std::pow)},
-      {"atan2", two_double(std::atan2)},
-      {"fmod", two_double(std::fmod)},
-      {"ldexp", ExecutorAddr::fromPtr(static_cast<double (*)(double, int)>(&std::ldexp))},
-      {"ldexpf", ExecutorAddr::fromPtr(static_cast<float (*)(float, int)>(&std::ldexp))},
-      {"fminf", two(std::fmin)},
-      {"fmaxf", two(std::fmax)},
-  };
+Symbols callable() {
+  Symbols symbols = {{"halide_malloc", ExecutorAddr::fromPtr(&halide_malloc)},
+                     {"halide_free", ExecutorAddr::fromPtr(&halide_free)},
+                     {"memset", ExecutorAddr::fromPtr(&std::memset)},
+                     {"memcpy", ExecutorAddr::fromPtr(&std::memcpy)},
+                     {"memmove", ExecutorAddr::fromPtr(&std::memmove)}};
+  add_mathematics<float>(symbols);
+  add_mathematics<double>(symbols);
+  return symbols;
 }
 
 // Appends where each function lies to the file in which perf looks for it.
@@ -187,8 +156,8 @@ class Loaded final : public LoadedObject {
         library_(session_.createBareJITDylib("fovea")) {
     add_plugins();
     llvm::orc::SymbolMap symbols;
-    for (const Symbol& symbol : callable())
-      symbols[session_.intern(symbol.name)] = {symbol.address, llvm::JITSymbolFlags::Exported};
+    for (const auto& [name, address] : callable())
+      symbols[session_.intern(name)] = {address, llvm::JITSymbolFlags::Exported};
     checked(library_.define(llvm::orc::absoluteSymbols(std::move(symbols))));
     auto buffer =
         llvm::MemoryBuffer::getMemBufferCopy(llvm::StringRef(object.data(), object.size()));

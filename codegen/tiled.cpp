@@ -261,6 +261,22 @@ Function lower_finish(TiledContext& context, int& doubt) {
   return function;
 }
 
+// Of a mask that not every head has, `all` or `any` over those that have it.
+static Expr inline_fold(Emitter& emitter, NodeId id, const Reduce& reduce, const Graph& graph,
+                        const ScopePtr& scope) {
+  const bool truth = graph.node(id).type.dtype == Dtype::Bool;
+  const RDom r(0, emitter.extent(reduce.axis), "over" + std::to_string(id));
+  Expr x = emitter.value(graph.node(id).inputs[0], emitter.with(scope, reduce.axis, r.x));
+  if (truth) x = Halide::cast<std::uint8_t>(x);
+  switch (reduce.fn) {
+    case ReduceFn::Sum: return Halide::sum(r, x);
+    case ReduceFn::Max: x = Halide::maximum(r, x); break;
+    case ReduceFn::Min: x = Halide::minimum(r, x); break;
+    case ReduceFn::ArgMax: invariant(false, "a mask does not hold an argmax");
+  }
+  return truth ? x != Halide::cast<std::uint8_t>(0) : x;
+}
+
 Function lower_evaluate(TiledContext& context) {
   const Graph& graph = context.source.graph;
   const Kernel& kernel = context.kernel;
@@ -268,7 +284,9 @@ Function lower_evaluate(TiledContext& context) {
   Emitter emitter(graph, false);
   setup(emitter, signature, context.source);
   emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
-    return context.source.leaves[id] ? signature.load(id, scope, {kernel.row, kernel.column}) : Expr();
+    if (context.source.leaves[id]) return signature.load(id, scope, {kernel.row, kernel.column});
+    const Reduce* reduce = std::get_if<Reduce>(&graph.node(id).op);
+    return reduce ? inline_fold(emitter, id, *reduce, graph, scope) : Expr();
   };
   Function function;
   function.name = context.source.name + "_evaluate";
