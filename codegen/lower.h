@@ -39,6 +39,10 @@ struct Result {
 };
 Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact);
 
+// One result that is a sum of products, with its accumulators in registers; nothing if it is not one.
+std::optional<Halide::Func> lower_contraction(const Source& source, Signature& signature, const Result& result,
+                                              int number);
+
 // A kernel on a pair plane: `prepare` packs what a tile of rows needs and begins its accumulators,
 // `step` walks one chunk of the tile's column blocks, `finish` turns accumulators into results.
 struct TiledFunctions {

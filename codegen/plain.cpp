@@ -404,9 +404,13 @@ Function lower_plain(const Source& source, const std::vector<Result>& results, b
   Signature signature(source.graph, source.places);
   Function function;
   function.name = source.name;
-  for (const Result& result : results)
-    function.outputs.push_back(
-        Nest(source, signature, result, exact, static_cast<int>(function.outputs.size())).build());
+  for (const Result& result : results) {
+    const int number = static_cast<int>(function.outputs.size());
+    const auto contraction =
+        exact ? std::nullopt : lower_contraction(source, signature, result, number);
+    function.outputs.push_back(contraction ? *contraction
+                                           : Nest(source, signature, result, exact, number).build());
+  }
   function.halide = signature.halide();
   function.arguments = signature.runtime();
   return function;

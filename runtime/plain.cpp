@@ -51,7 +51,7 @@ struct Cut {
 };
 
 // Elements whose work is worth a piece; and the most pieces, so that their cost stays out of sight.
-constexpr std::int64_t kPieceWork = 1 << 15, kMostPieces = 64;
+constexpr std::int64_t kPieceWork = 1 << 15, kMostPieces = 16;
 // Longer pieces are made of whole groups of rows, for the sake of the functions' own tiles.
 constexpr std::int64_t kGroup = 16;
 
