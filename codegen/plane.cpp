@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "ir/error.h"
 
@@ -315,6 +316,7 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
     else
       factors.push_back(factor);
   }
+  if (defer_) deferred_scale_ = std::exchange(scale, 1);
   // A read outside is 0 and so is its product: one test for the whole sum.
   emitter_.guards = &guards;
   Expr result;

@@ -80,7 +80,7 @@ class Plane {
                                   std::vector<Halide::Expr>& guards) = 0;
   virtual void schedule_panel(Panel& panel, const Halide::RDom& all,
                               const std::optional<Halide::RDom>& partial, bool heavy) = 0;
-  // The fold of this chunk alone into folds_, and its State.
+  // Ends with `keep`.
   virtual void over_columns(const ir::PlaneReduction& reduction) = 0;
   virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
   virtual Halide::Expr packed(ir::NodeId id, double scale, const ScopePtr& scope);
@@ -139,14 +139,19 @@ class Plane {
 
   // --- the chunk's folds into the tile's state
 
+  // The fold of this chunk alone, and where the tile's is kept.
+  void keep(State state, const Halide::Func& fold);
   void merge();
   void merge_plain(const State& state, const Halide::Func& fold,
                    const std::map<ir::NodeId, std::pair<Halide::Func, Halide::Func>>& rescale);
   std::vector<ir::AxisId> state_axes(const State& state) const;
   std::vector<std::int64_t> extents(const State& state) const;
   std::vector<Halide::Var> state_vars(const State& state) const;
-  std::vector<Halide::Expr> fold_arguments(const State& state) const;
+  std::vector<Halide::Expr> fold_arguments(const State& state, const Halide::Expr& r) const;
   void bind(Halide::Func f, const State& state);
+  // The same with another row.
+  std::vector<Halide::Expr> state_at(const State& state, const Halide::Expr& r) const;
+  Halide::Expr state_row(const State& state);
 
   TiledContext& context_;
   TiledFunctions& functions_;
@@ -175,6 +180,11 @@ class Plane {
   int panel_count_ = 0;
   bool natural_ = false;  // row operands as they lie, not packed
   bool heavy_ = false;    // the value at hand has a contraction
+  bool counts_rows_ = false;  // only the rows that there are join the state
+  bool defer_ = false;        // product_term leaves constants in deferred_scale_
+  double deferred_scale_ = 1;
 };
+
+Function lower_columns_step(TiledContext& context, TiledFunctions& functions);
 
 }  // namespace fovea::codegen

@@ -152,22 +152,20 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
   const Halide::Type type = truth ? Halide::UInt(8) : scale != 1 ? Halide::Float(32) : emitter_.type(node.type.dtype);
   if (at == context_.packed.end()) {
     Packed fresh{what, context_.other_axes(node.type), -1};
-    std::vector<AxisId> axes = fresh.axes;
-    axes.push_back(row_);
     runtime::Buffer buffer{context_.source.name + ".packed" + std::to_string(context_.packed.size()),
                            runtime::Buffer::Role::scratch,
                            truth ? runtime::Type::boolean
                            : type.is_float() ? runtime::Type::f32 : runtime::Type::i32,
-                           context_.sizes(axes)};
+                           context_.sizes(context_.packed_axes(fresh))};
     fresh.buffer = context_.add(buffer);
     context_.packed.push_back(fresh);
     at = context_.packed.end() - 1;
   }
-  std::vector<AxisId> axes = at->axes;
-  axes.push_back(row_);
+  const std::vector<AxisId> axes = context_.packed_axes(*at);
   Halide::ImageParam image = signature_.buffer(at->buffer, type, context_.extents(signature_, axes));
-  std::vector<Expr> where{point_.r};
-  for (auto axis = at->axes.rbegin(); axis != at->axes.rend(); ++axis) where.push_back(scope->at[*axis]);
+  std::vector<Expr> where;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    where.push_back(*axis == row_ ? point_.r : scope->at[*axis]);
   const Expr value = image(where);
   return truth ? value != Halide::cast<std::uint8_t>(0) : value;
 }

@@ -63,7 +63,8 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
     Expr coordinate = scope->at[*axis];
     invariant(coordinate.defined(), "a leaf has no coordinate here");
     if (!scope->moved && std::ranges::find(clamped, *axis) != clamped.end())
-      coordinate = Halide::min(coordinate, extent(*axis) - 1);
+      coordinate = Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate,
+                               extent(*axis) - 1);
     at.push_back(coordinate);
   }
   Expr fastest = at.empty() ? Expr(0) : at[0];

@@ -26,6 +26,9 @@ class Signature {
   // The value of a leaf at a point; `clamped` axes are limited to their extent.
   Halide::Expr load(ir::NodeId leaf, const ScopePtr& scope, const std::vector<ir::AxisId>& clamped);
 
+  // An axis of which coordinates are seldom limited: loops along it split where they begin to be.
+  ir::AxisId steady = ir::kNone;
+
   // Results come last.
   void add_result(int buffer) { results_.push_back(buffer); }
 

@@ -126,17 +126,7 @@ class RowsAcross final : public Plane {
       guards_.emplace(f.name(), every);
     }
     schedule_over_columns(f, parts.features, inner, c);
-    State state{&reduction, inner, parts.features, -1};
-    std::vector<AxisId> axes = inner;
-    axes.push_back(row_);
-    axes.insert(axes.end(), parts.features.begin(), parts.features.end());
-    state.buffer = context_.add({context_.source.name + ".state" + id, runtime::Buffer::Role::scratch,
-                                 node.type.dtype == Dtype::Bool ? runtime::Type::boolean
-                                 : is_float(node.type.dtype)    ? runtime::Type::f32
-                                                                : runtime::Type::i32,
-                                 context_.sizes(axes)});
-    context_.states.push_back(state);
-    folds_.push_back(f);
+    keep({&reduction, inner, parts.features, -1}, f);
   }
 
   void schedule_over_columns(Func f, const std::vector<AxisId>& features, const std::vector<AxisId>& inner,
@@ -255,7 +245,8 @@ class RowsAcross final : public Plane {
 }  // namespace
 
 Function lower_step(TiledContext& context, TiledFunctions& functions) {
-  return RowsAcross(context, functions).build();
+  return context.kernel.lanes == Lanes::Columns ? lower_columns_step(context, functions)
+                                                : RowsAcross(context, functions).build();
 }
 
 }  // namespace fovea::codegen

@@ -57,6 +57,12 @@ std::vector<runtime::Size> TiledContext::sizes(const std::vector<AxisId>& axes) 
   return result;
 }
 
+std::vector<AxisId> TiledContext::packed_axes(const Packed& operand) const {
+  std::vector<AxisId> axes = operand.axes;
+  axes.insert(kernel.lanes == Lanes::Rows ? axes.end() : axes.begin(), kernel.row);
+  return axes;
+}
+
 bool TiledContext::touches_memory(NodeId id) const {
   std::vector<NodeId> stack{id};
   std::set<NodeId> seen;
@@ -126,8 +132,7 @@ Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& in
     const Packed& packed = context.packed[n];
     const ScopePtr scope = context.scope(emitter, signature, r);
     for (const AxisId axis : packed.axes) scope->at[axis] = var(axis);
-    std::vector<AxisId> axes = packed.axes;
-    axes.push_back(context.kernel.row);
+    const std::vector<AxisId> axes = context.packed_axes(packed);
     Func f("packed" + std::to_string(n));
     Expr value = emitter.value(packed.what.first, scope);
     if (packed.what.second != 1) value = Halide::cast<float>(value) * float(packed.what.second);
@@ -251,7 +256,8 @@ Function lower_finish(TiledContext& context, int& doubt) {
       fell = fell || state_at(*state, scope) == -std::numeric_limits<float>::max();
     Func f("doubt");
     f(r) = Halide::select(fell && scope->at[row] < signature.extent(row), 1, 0);
-    f.vectorize(r, context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+    f.vectorize(r, std::min(context.tiling.lanes, context.tiling.rows),
+                Halide::TailStrategy::GuardWithIf);
     promise(f.output_buffer(), context.extents(signature, {row}), true);
     signature.add_result(doubt);
     function.outputs.push_back(f);

@@ -31,7 +31,7 @@ Tiling tiling_of(const ir::Kernel& kernel, const ir::Target& target);
 // A node times a constant.
 using Scaled = std::pair<ir::NodeId, double>;
 
-// A row operand packed by `prepare`: its other axes, then rows fastest.
+// A row operand packed by `prepare`: its other axes, then rows, those across the lanes fastest.
 struct Packed {
   Scaled what;
   std::vector<ir::AxisId> axes;  // slowest first, without rows and batch
@@ -62,6 +62,8 @@ struct TiledContext {
   // Extents of a scratch buffer over axes with `last` fastest; for Halide and for the runtime.
   std::vector<std::int64_t> extents(const Signature& signature, const std::vector<ir::AxisId>& axes) const;
   std::vector<runtime::Size> sizes(const std::vector<ir::AxisId>& axes) const;
+  // All axes of a packed operand, slowest first.
+  std::vector<ir::AxisId> packed_axes(const Packed& packed) const;
   // Row operands are as far as they go without columns and depend on memory.
   bool is_row_operand(ir::NodeId id) const;
   bool touches_memory(ir::NodeId id) const;

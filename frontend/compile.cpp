@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 #include "codegen/checks.h"
@@ -12,6 +13,7 @@
 #include "frontend/explain.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
+#include "passes/tile.h"
 #include "runtime/executor.h"
 
 namespace fovea {
@@ -85,17 +87,93 @@ int thread_count(int asked) {
 
 }  // namespace
 
+namespace {
+
+// The graph compiled for many rows or for few.
+struct Variant {
+  Variant(Graph tiled, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool)
+      : graph(std::move(tiled)), code(codegen::compile_program(graph, target)),
+        executor(code->program(), std::move(pool)) {}
+
+  Graph graph;
+  std::shared_ptr<const codegen::CompiledProgram> code;
+  runtime::Executor executor;
+};
+
+// Where a run tells how many rows a plane has.
+class RowCount {
+ public:
+  RowCount(const Graph& graph, ir::AxisId axis) : name_(graph.axis(axis).name) {
+    const ir::Extent& extent = graph.axis(axis).extent;
+    if (extent.size() == 1 && extent[0].kind == ir::ExtentTerm::Kind::Number)
+      fixed_ = extent[0].number;
+    for (const ir::Node& node : graph.nodes) {
+      const auto* input = std::get_if<ir::Input>(&node.op);
+      if (!input || !node.type.has(axis)) continue;
+      input_ = input->name;
+      dimension_ = std::ranges::find(node.type.axes, axis) - node.type.axes.begin();
+      break;
+    }
+  }
+
+  bool is_few(std::span<const NamedView> inputs, const Sizes& sizes) const {
+    std::int64_t rows = fixed_;
+    if (rows < 0)
+      for (const NamedView& each : inputs)
+        if (each.name == input_ && dimension_ < each.view.shape.end() - each.view.shape.begin())
+          rows = each.view.shape.begin()[dimension_];
+    if (rows < 0)
+      for (const auto& [name, value] : sizes)
+        if (name == name_) rows = value;
+    return rows >= 0 && rows <= passes::kFewRows;
+  }
+
+ private:
+  std::string name_, input_;
+  std::ptrdiff_t dimension_ = 0;
+  std::int64_t fixed_ = -1;
+};
+
+std::vector<RowCount> row_counts(const Graph& columns) {
+  std::vector<RowCount> result;
+  for (const ir::Kernel& kernel : columns.kernels)
+    if (kernel.row != ir::kNone && kernel.lanes == ir::Lanes::Columns)
+      result.emplace_back(columns, kernel.row);
+  return result;
+}
+
+}  // namespace
+
+// Code for many rows and for few is made when it is first needed; what `options.sizes` let expect
+// is made at once.
 struct Kernel::State {
   State(const Graph& source, const Options& given)
       : options(given), target(choose_target(given.target)),
         graph(run_passes(codegen::check_reads(source), target, given.fuse)),
-        code(codegen::compile_program(graph, target)), executor(code->program()) {}
+        columns(passes::tile_columns(graph, target)), counts(row_counts(columns)),
+        pool(std::make_shared<runtime::ThreadPool>()) {
+    first = &variant({}, given.sizes);
+  }
+
+  const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes) const {
+    const bool few = !counts.empty() && std::ranges::all_of(counts, [&](const RowCount& count) {
+      return count.is_few(inputs, sizes);
+    });
+    const auto lanes = static_cast<std::size_t>(few ? ir::Lanes::Columns : ir::Lanes::Rows);
+    std::call_once(once[lanes], [&] {
+      variants[lanes] = std::make_unique<const Variant>(few ? columns : graph, target, pool);
+    });
+    return *variants[lanes];
+  }
 
   Options options;
   ir::Target target;
-  Graph graph;
-  std::shared_ptr<const codegen::CompiledProgram> code;
-  runtime::Executor executor;
+  Graph graph, columns;
+  std::vector<RowCount> counts;
+  std::shared_ptr<runtime::ThreadPool> pool;
+  mutable std::array<std::once_flag, 2> once;
+  mutable std::array<std::unique_ptr<const Variant>, 2> variants;  // by Lanes
+  const Variant* first = nullptr;
 };
 
 void Kernel::run(std::initializer_list<NamedView> inputs, std::initializer_list<NamedView> outputs,
@@ -110,12 +188,13 @@ void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> o
 
 std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
-  const std::vector<runtime::Step>& steps = state_->executor.program().steps;
-  std::vector<double> times(steps.size()), kernels(state_->graph.kernels.size());
+  const Variant& variant = state_->variant(inputs, sizes);
+  const std::vector<runtime::Step>& steps = variant.executor.program().steps;
+  std::vector<double> times(steps.size()), kernels(variant.graph.kernels.size());
   run_into(inputs, outputs, sizes, times);
   for (std::size_t n = 0; n < kernels.size(); n++)
     for (std::size_t step = 0; step < steps.size(); step++)
-      if (steps[step].name == state_->graph.kernels[n].name) kernels[n] += times[step];
+      if (steps[step].name == variant.graph.kernels[n].name) kernels[n] += times[step];
   return kernels;
 }
 
@@ -137,29 +216,32 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   named.reserve(sizes.size());
   for (const auto& [name, value] : sizes) named.push_back({name, value});
   const runtime::Status status =
-      state_->executor.run(bindings, named, {thread_count(state_->options.threads), step_times});
+      state_->variant(inputs, sizes)
+          .executor.run(bindings, named, {thread_count(state_->options.threads), step_times});
   if (!status.ok()) throw Error(code_of(status.code), status.message);
 }
 
-const Graph& Kernel::graph() const { return state_->graph; }
+const Graph& Kernel::graph() const { return state_->first->graph; }
 
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
-  Report report = frontend::explain(state_->graph, state_->code->program(), sizes, inputs);
+  const Variant& variant = state_->variant(inputs, sizes);
+  Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs);
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
-  report.compile_ms = state_->code->milliseconds();
-  report.cached = state_->code->cached();
+  report.compile_ms = variant.code->milliseconds();
+  report.cached = variant.code->cached();
   return report;
 }
 
 std::string Kernel::code(std::string_view kernel) const {
-  const std::vector<ir::Kernel>& kernels = state_->graph.kernels;
+  const Variant& first = *state_->first;
+  const std::vector<ir::Kernel>& kernels = first.graph.kernels;
   if (!kernel.empty() && std::ranges::find(kernels, kernel, &ir::Kernel::name) == kernels.end()) {
     std::string known;
     for (const ir::Kernel& each : kernels) known += " " + each.name;
     fail(Code::invalid_config, "there is no kernel '{}': expected one of{}", kernel, known);
   }
-  return state_->code->assembly(kernel);
+  return first.code->assembly(kernel);
 }
 
 Kernel compile(const Graph& graph, const Options& options) {

@@ -56,6 +56,14 @@ int chunk_for(const Graph& graph, const Region& region, int block) {
   return std::clamp(static_cast<int>(kPanelBytes / panels), 1, kLargestChunk);
 }
 
+constexpr int kFewColumns = 1024;     // of a chunk of few rows
+constexpr int kFewColumnBlock = 64;   // where blocks may be skipped
+
+bool folds_rows(const Region& region) {
+  return std::ranges::any_of(region.reductions,
+                             [](const PlaneReduction& each) { return !each.over_columns; });
+}
+
 }  // namespace
 
 Graph tile(const Graph& graph, const Target&) {
@@ -66,6 +74,23 @@ Graph tile(const Graph& graph, const Target&) {
     kernel.row_tile = kRowTile;
     kernel.column_block = block_for(graph, region);
     kernel.chunk = chunk_for(graph, region, kernel.column_block);
+  }
+  return result;
+}
+
+Graph tile_columns(const Graph& graph, const Target&) {
+  Graph result = graph;
+  for (Kernel& kernel : result.kernels) {
+    if (kernel.row == kNone) continue;
+    if (folds_rows(region_of(graph, kernel))) {
+      kernel.reason += "; rows across the lanes: it folds over rows too";
+      continue;
+    }
+    const bool masked = kernel.visible != kNone || kernel.solid != kNone;
+    kernel.lanes = Lanes::Columns;
+    kernel.row_tile = kFewRows;
+    kernel.column_block = masked ? kFewColumnBlock : kFewColumns;
+    kernel.chunk = kFewColumns / kernel.column_block;
   }
   return result;
 }

@@ -17,4 +17,15 @@ namespace fovea::passes {
 
 ir::Graph tile(const ir::Graph& graph, const ir::Target& target);
 
+// The most rows for which columns lie across the lanes.
+constexpr int kFewRows = 4;
+
+// Few rows would leave most of a tile empty: the same kernels with columns across the lanes, the
+// keys of one vector side by side.
+//
+//   kernel o(o) over i, j rows=96 columns=96 chunk=10     →     rows=4 columns=1024 lanes=columns
+//
+// Leaves alone, and says why in their reason: kernels that fold over rows too.
+ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target);
+
 }  // namespace fovea::passes
