@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ir/build.h"
+#include "ir/region.h"
 #include "passes/masked_value.h"
 
 namespace fovea::passes {
@@ -73,13 +74,14 @@ std::vector<bool> is_known_late(const ir::Graph& graph, const ir::Kernel& kernel
   return late;
 }
 
-// The axes of a condition along which not every result of the kernel lies, nor its plane.
+// The axes of a condition that are neither the plane's nor walked outside of it: those of heads that
+// are mixed, and features.
 std::vector<AxisId> extra_axes(const ir::Graph& graph, const ir::Kernel& kernel, NodeId condition) {
   std::vector<AxisId> extra;
+  const std::vector<AxisId> batch = ir::region_of(graph, kernel).batch;
   for (const AxisId axis : graph.node(condition).type.axes) {
-    const bool in_all = std::ranges::all_of(
-        kernel.results, [&](NodeId result) { return graph.node(result).type.has(axis); });
-    if (axis != kernel.row && axis != kernel.column && !in_all) extra.push_back(axis);
+    const bool walked = std::ranges::find(batch, axis) != batch.end();
+    if (axis != kernel.row && axis != kernel.column && !walked) extra.push_back(axis);
   }
   return extra;
 }
