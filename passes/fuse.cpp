@@ -144,7 +144,9 @@ class Fuser {
       const Plane plane = second >= first ? Plane{key.first, key.second} : Plane{key.second, key.first};
       if (worth_it(plane)) planes.emplace_back(plane, volume(plane));
     }
-    std::ranges::stable_sort(planes, std::greater<>(), &std::pair<Plane, double>::second);
+    std::ranges::sort(planes, {}, [](const std::pair<Plane, double>& of) {
+      return std::pair(-of.second, Plane(std::minmax(of.first.first, of.first.second)));
+    });
     for (const auto& [plane, size] : planes) planes_.push_back(plane);
     for (const Plane& plane : planes_) group_plane(plane);
   }
@@ -314,11 +316,13 @@ class Fuser {
     for (const NodeId input : node.inputs) walk_tiled(input, group, seen);
   }
 
-  // A column operand with arithmetic on inputs of its own: computed once beats once per tile.
+  // A column operand with arithmetic on inputs of its own: computed once beats once per tile. Not what
+  // comes from a walk over a plane, which may itself need it (as softmax over rows its maximum).
   bool heavy(NodeId id) const {
     const Node& node = graph_.node(id);
     if (!std::holds_alternative<Map>(node.op) || !is_float(node.type.dtype) || node.type.axes.size() < 2)
       return false;
+    if (reaches(id, [&](NodeId at) { return group_of_[at] != kNone; })) return false;
     std::set<NodeId> from, seen;
     sources(id, false, from, seen);
     return !from.empty();
@@ -364,13 +368,18 @@ class Fuser {
   }
 
   bool reaches(NodeId id, int group) const {  // does `id` need a result of the group?
+    return reaches(id, [&](NodeId at) { return group_of_[at] == group; });
+  }
+
+  template <class Wanted>
+  bool reaches(NodeId id, Wanted wanted) const {  // does `id` need such a node?
     std::vector<NodeId> stack{id};
     std::set<NodeId> seen;
     while (!stack.empty()) {
       const NodeId at = stack.back();
       stack.pop_back();
       if (!seen.insert(at).second) continue;
-      if (group_of_[at] == group) return true;
+      if (wanted(at)) return true;
       for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
     }
     return false;
@@ -426,6 +435,22 @@ class Fuser {
     return graph_.node(id).name.empty() ? "k" + std::to_string(n) : graph_.node(id).name;
   }
 
+  std::string title(const Plane& plane) const {
+    return "the plane of " + graph_.axis(plane.first).name + " and " + graph_.axis(plane.second).name;
+  }
+
+  std::string why_plain(NodeId id) const {
+    const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+    if (!reduce) return "off the plane";
+    if (is_ragged(graph_, reduce->axis))
+      return "not fused: axis " + graph_.axis(reduce->axis).name + " is ragged";
+    const auto row = other_axis(id);
+    if (!row) return "off the plane";
+    const Plane plane{*row, reduce->axis};
+    if (!worth_it(plane)) return "not fused: " + title(plane) + " is small";
+    return "not fused: " + title(plane) + " holds what no tile of it tells";
+  }
+
   std::vector<Kernel> ordered() {
     std::vector<Kernel> result;
     for (const Group& group : groups_) {
@@ -434,15 +459,15 @@ class Fuser {
       kernel.results = group.results;
       kernel.row = group.plane.first;
       kernel.column = group.plane.second;
-      kernel.reason = "fused: " + std::to_string(group.reductions.size()) +
-                      " reductions of the plane of " + graph_.axis(kernel.row).name + " and " +
-                      graph_.axis(kernel.column).name + " in one walk";
+      const std::size_t count = group.reductions.size();
+      kernel.reason = "fused: " + std::to_string(count) + (count == 1 ? " reduction" : " reductions") +
+                      " of " + title(group.plane) + " in one walk";
       result.push_back(std::move(kernel));
     }
     for (const NodeId id : plain_) {
       Kernel kernel;
       kernel.results = {id};
-      kernel.reason = "off the plane";
+      kernel.reason = why_plain(id);
       result.push_back(std::move(kernel));
     }
     // Node ids ascend along dependencies, but the results of a kernel may straddle another's.

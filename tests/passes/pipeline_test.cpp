@@ -1,4 +1,5 @@
 #include "passes/pipeline.h"
+#include "tests/passes/same_meaning.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -175,7 +176,9 @@ TEST_CASE("pipeline: is a list of named passes with one line of help each") {
     CHECK(pass.help.find('\n') == std::string_view::npos);
   }
   const ir::Graph graph = small_graph();
-  CHECK(run_pipeline(graph, kTarget, {}) == graph);
+  const ir::Graph compiled = run_pipeline(graph, kTarget, {});
+  CHECK(!compiled.kernels.empty());
+  CHECK(!difference(graph, compiled));
 }
 
 }  // namespace fovea::passes
