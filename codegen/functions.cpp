@@ -65,14 +65,15 @@ Expr exp2_f32(const Expr& x) {
   return p * two_to(half) * two_to(n - half);
 }
 
-// Below .625 an odd polynomial, above by the exponential; within 3e-7 relative.
+// Below .625 an odd polynomial, above by one exponential; within 3e-7 relative.
 Expr tanh_f32(const Expr& x) {
   const Expr a = Halide::abs(x), square = x * x;
   const Expr small =
       x + x * square * polynomial(square, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2,
                                            1.33314422036e-1, -3.33332819422e-1});
-  const Expr large = 1.f - 2.f / (exp_f32(2.f * Halide::select(a > 20.f, 20.f, a)) + 1.f);
-  return select(a < 0.625f, small, x < 0.f, -large, x > 0.f, large, x);
+  const Expr t = exp2_below(a * float(-2 * kLog2E));
+  const Expr large = (1.f - t) / (1.f + t);
+  return select(a < 0.625f, small, x < 0.f, large * -1.f, large);
 }
 
 Expr library(const std::string& name, const std::vector<Expr>& x, bool exact) {
@@ -163,19 +164,25 @@ Expr transcendental(Fn fn, const Expr& x, bool exact) {
 
 }  // namespace
 
-Expr exp2_any(Expr x) {
-  // 2^128 comes out as infinity by its bits.
-  return exp2_below(select(x > 128.f, 128.f, x));
-}
+namespace {
 
-Expr exp2_below(Expr x) {
-  // Greater-than with the constant first keeps NaN; the constant term is exactly 1, so 2^-127 is 0.
-  x = select(x < -127.f, -127.f, x);
+// 2^x, 0 below 2^lowest. The constant term is exactly 1, so 2^-127 comes out as 0 by its bits.
+// A comparison that NaN fails keeps NaN.
+Expr exp2_from(Expr x, float lowest) {
+  x = select(x < lowest, -127.f, x);
   const Expr n = nearest(x);
   const Expr p = polynomial(x - n, {1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1,
                                     6.9314718e-1, 1.0});
   return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
 }
+
+}  // namespace
+
+// Subnormal results, and those of products with them, would cost a hundred cycles each.
+Expr exp2_below(Expr x) { return exp2_from(x, -100.f); }
+
+// 2^128 comes out as infinity by its bits.
+Expr exp2_any(Expr x) { return exp2_from(select(x > 128.f, 128.f, x), -126.f); }
 
 Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
   const auto unify = [&](std::size_t from) {  // operands of one arithmetic
