@@ -308,7 +308,8 @@ TEST_CASE("few rows of every kind of kernel are what the interpreter says") {
   for (const Example& example : kExamples)
     for (std::size_t each = 0; each < std::min<std::size_t>(2, targets.size()); each++) {
       const auto [d, e] = kFeatures[turn % std::size(kFeatures)];
-      const ir::Target& target = targets[(turn++ + turn / (2 * targets.size())) % targets.size()];
+      const ir::Target& target = targets[turn % targets.size()];
+      turn++;
       compare(example, d, e, std::string(target.name), {1, 7, 65, 1030});
     }
 }
