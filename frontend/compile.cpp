@@ -45,31 +45,49 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
 
 runtime::Type type_of(Dtype dtype) {
   switch (dtype) {
-    case Dtype::F32: return runtime::Type::f32;
-    case Dtype::BF16: return runtime::Type::bf16;
-    case Dtype::F16: return runtime::Type::f16;
-    case Dtype::I32: return runtime::Type::i32;
-    case Dtype::U8: return runtime::Type::u8;
-    case Dtype::I8: return runtime::Type::i8;
-    case Dtype::I4: return runtime::Type::i4;
-    case Dtype::Bool: return runtime::Type::boolean;
+    case Dtype::F32:
+      return runtime::Type::f32;
+    case Dtype::BF16:
+      return runtime::Type::bf16;
+    case Dtype::F16:
+      return runtime::Type::f16;
+    case Dtype::I32:
+      return runtime::Type::i32;
+    case Dtype::U8:
+      return runtime::Type::u8;
+    case Dtype::I8:
+      return runtime::Type::i8;
+    case Dtype::I4:
+      return runtime::Type::i4;
+    case Dtype::Bool:
+      return runtime::Type::boolean;
   }
   return runtime::Type::f32;
 }
 
 Code code_of(runtime::Code code) {
   switch (code) {
-    case runtime::Code::syntax_error: return Code::syntax_error;
-    case runtime::Code::dimension_mismatch: return Code::dimension_mismatch;
-    case runtime::Code::empty_input: return Code::empty_input;
-    case runtime::Code::invalid_input: return Code::invalid_input;
-    case runtime::Code::input_too_large: return Code::input_too_large;
-    case runtime::Code::invalid_config: return Code::invalid_config;
-    case runtime::Code::out_of_bounds: return Code::out_of_bounds;
-    case runtime::Code::numerical_instability: return Code::numerical_instability;
-    case runtime::Code::unsupported: return Code::unsupported;
+    case runtime::Code::syntax_error:
+      return Code::syntax_error;
+    case runtime::Code::dimension_mismatch:
+      return Code::dimension_mismatch;
+    case runtime::Code::empty_input:
+      return Code::empty_input;
+    case runtime::Code::invalid_input:
+      return Code::invalid_input;
+    case runtime::Code::input_too_large:
+      return Code::input_too_large;
+    case runtime::Code::invalid_config:
+      return Code::invalid_config;
+    case runtime::Code::out_of_bounds:
+      return Code::out_of_bounds;
+    case runtime::Code::numerical_instability:
+      return Code::numerical_instability;
+    case runtime::Code::unsupported:
+      return Code::unsupported;
     case runtime::Code::ok:
-    case runtime::Code::internal: break;
+    case runtime::Code::internal:
+      break;
   }
   return Code::internal;
 }
@@ -92,7 +110,8 @@ namespace {
 // The graph compiled for many rows or for few.
 struct Variant {
   Variant(Graph tiled, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool)
-      : graph(std::move(tiled)), code(codegen::compile_program(graph, target)),
+      : graph(std::move(tiled)),
+        code(codegen::compile_program(graph, target)),
         executor(code->program(), std::move(pool)) {}
 
   Graph graph;
@@ -116,16 +135,14 @@ class RowCount {
     }
   }
 
-  bool is_few(std::span<const NamedView> inputs, const Sizes& sizes) const {
-    std::int64_t rows = fixed_;
-    if (rows < 0)
-      for (const NamedView& each : inputs)
-        if (each.name == input_ && dimension_ < each.view.shape.end() - each.view.shape.begin())
-          rows = each.view.shape.begin()[dimension_];
-    if (rows < 0)
-      for (const auto& [name, value] : sizes)
-        if (name == name_) rows = value;
-    return rows >= 0 && rows <= passes::kFewRows;
+  // Nothing where neither an input nor the caller tells.
+  std::optional<std::int64_t> rows(std::span<const NamedView> inputs, const Sizes& sizes) const {
+    if (fixed_ >= 0) return fixed_;
+    for (const NamedView& each : inputs)
+      if (each.name == input_ && dimension_ < each.view.shape.end() - each.view.shape.begin())
+        return each.view.shape.begin()[dimension_];
+    const auto given = sizes.find(name_);
+    return given == sizes.end() ? std::nullopt : std::optional(given->second);
   }
 
  private:
@@ -134,45 +151,58 @@ class RowCount {
   std::int64_t fixed_ = -1;
 };
 
-std::vector<RowCount> row_counts(const Graph& columns) {
+std::vector<RowCount> row_counts(const Graph& graph) {
   std::vector<RowCount> result;
-  for (const ir::Kernel& kernel : columns.kernels)
-    if (kernel.row != ir::kNone && kernel.lanes == ir::Lanes::Columns)
-      result.emplace_back(columns, kernel.row);
+  for (const ir::Kernel& kernel : graph.kernels)
+    if (kernel.row != ir::kNone) result.emplace_back(graph, kernel.row);
   return result;
 }
 
 }  // namespace
 
-// Code for many rows and for few is made when it is first needed; what `options.sizes` let expect
-// is made at once.
+// Code for many rows, for fewer and for few is made when it is first needed; what `options.sizes`
+// let expect is made at once.
 struct Kernel::State {
+  enum Fit { kMany, kHalf, kFew, kFits };
+
   State(const Graph& source, const Options& given)
-      : options(given), target(choose_target(given.target)),
+      : options(given),
+        target(choose_target(given.target)),
         graph(run_passes(codegen::check_reads(source), target, given.fuse)),
-        columns(passes::tile_columns(graph, target)), counts(row_counts(columns)),
+        counts(row_counts(graph)),
         pool(std::make_shared<runtime::ThreadPool>()) {
     first = &variant({}, given.sizes);
   }
 
   const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes) const {
-    const bool few = !counts.empty() && std::ranges::all_of(counts, [&](const RowCount& count) {
-      return count.is_few(inputs, sizes);
+    const Fit fit = fit_of(inputs, sizes);
+    std::call_once(once[fit], [&] {
+      variants[fit] =
+          std::make_unique<const Variant>(fit == kFew    ? passes::tile_columns(graph, target)
+                                          : fit == kHalf ? passes::tile_half(graph, target)
+                                                         : graph,
+                                          target, pool);
     });
-    const auto lanes = static_cast<std::size_t>(few ? ir::Lanes::Columns : ir::Lanes::Rows);
-    std::call_once(once[lanes], [&] {
-      variants[lanes] = std::make_unique<const Variant>(few ? columns : graph, target, pool);
-    });
-    return *variants[lanes];
+    return *variants[fit];
+  }
+
+  Fit fit_of(std::span<const NamedView> inputs, const Sizes& sizes) const {
+    bool few = !counts.empty(), half = !counts.empty();
+    for (const RowCount& count : counts) {
+      const auto rows = count.rows(inputs, sizes);
+      few = few && rows && *rows <= passes::kFewRows;
+      half = half && rows && passes::prefers_half(*rows);
+    }
+    return few ? kFew : half ? kHalf : kMany;
   }
 
   Options options;
   ir::Target target;
-  Graph graph, columns;
+  Graph graph;
   std::vector<RowCount> counts;
   std::shared_ptr<runtime::ThreadPool> pool;
-  mutable std::array<std::once_flag, 2> once;
-  mutable std::array<std::unique_ptr<const Variant>, 2> variants;  // by Lanes
+  mutable std::array<std::once_flag, kFits> once;
+  mutable std::array<std::unique_ptr<const Variant>, kFits> variants;
   const Variant* first = nullptr;
 };
 
@@ -205,11 +235,13 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   std::vector<runtime::Binding> many;
   const std::size_t count = inputs.size() + outputs.size();
   if (count > kFew) many.resize(count);
-  const std::span<runtime::Binding> bindings = count > kFew ? std::span(many) : std::span(few).first(count);
+  const std::span<runtime::Binding> bindings =
+      count > kFew ? std::span(many) : std::span(few).first(count);
   std::ranges::transform(inputs, bindings.begin(), binding_of);
   for (std::size_t n = 0; n < outputs.size(); n++) {
     require(!outputs[n].view.read_only, Code::invalid_input,
-            "output '{}' is bound to read-only memory: expected memory that may be written", outputs[n].name);
+            "output '{}' is bound to read-only memory: expected memory that may be written",
+            outputs[n].name);
     bindings[inputs.size() + n] = binding_of(outputs[n]);
   }
   std::vector<runtime::NamedSize> named;
@@ -245,11 +277,13 @@ std::string Kernel::code(std::string_view kernel) const {
 }
 
 Kernel compile(const Graph& graph, const Options& options) {
-  require(options.threads >= 0, Code::invalid_config, "threads is {}: expected 0 or more", options.threads);
+  require(options.threads >= 0, Code::invalid_config, "threads is {}: expected 0 or more",
+          options.threads);
   for (const auto& [name, value] : options.sizes)
     require(ir::find_axis(graph, name) != ir::kNone, Code::invalid_config,
             "a size is given for '{}', which is no axis of the graph", name);
-  require(!graph.outputs.empty(), Code::empty_input, "the graph has no outputs: expected at least one");
+  require(!graph.outputs.empty(), Code::empty_input,
+          "the graph has no outputs: expected at least one");
   return Kernel(std::make_shared<Kernel::State>(graph, options));
 }
 

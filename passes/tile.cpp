@@ -13,8 +13,10 @@ using namespace ir;
 constexpr int kRowTile = 96;      // a multiple of every register tile's rows: 6, 8, 16, 48
 constexpr int kColumnBlock = 96;  // likewise of its columns: 6, 8
 constexpr double kWideFeature = 96;
-constexpr double kPanelBytes = 400 << 10;  // of a chunk: with its operands, half of a level-two cache
+constexpr double kPanelBytes = 400
+                               << 10;  // of a chunk: with its operands, half of a level-two cache
 constexpr int kLargestChunk = 10;
+constexpr double kHalfTileCost = 1.06;  // of a row in tiles of half the rows
 
 double fixed_or(const Graph& graph, AxisId axis, double otherwise) {
   const Extent& extent = graph.axis(axis).extent;
@@ -28,19 +30,23 @@ double plane_values(const Graph& graph, const Region& region) {
   std::set<NodeId> factors;
   double values = 0;
   for (const PlaneReduction& reduction : region.reductions)
-    for (const Factor& factor : product_of(graph, graph.node(reduction.node).inputs[0], region.leaves).factors) {
+    for (const Factor& factor :
+         product_of(graph, graph.node(reduction.node).inputs[0], region.leaves).factors) {
       const Type& type = graph.node(factor.node).type;
-      if (!type.has(region.row) || !type.has(region.column) || !factors.insert(factor.node).second) continue;
+      if (!type.has(region.row) || !type.has(region.column) || !factors.insert(factor.node).second)
+        continue;
       double copies = 1;
       for (const AxisId axis : type.axes)
-        if (axis != region.row && axis != region.column && std::ranges::find(region.batch, axis) == region.batch.end())
+        if (axis != region.row && axis != region.column &&
+            std::ranges::find(region.batch, axis) == region.batch.end())
           copies *= fixed_or(graph, axis, 8);
       values += copies;
     }
   return std::max(values, 1.0);
 }
 
-// A block's slab of a column operand stays in the first-level cache while all rows of the tile pass.
+// A block's slab of a column operand stays in the first-level cache while all rows of the tile
+// pass.
 int block_for(const Graph& graph, const Region& region) {
   double widest = 0;
   for (const PlaneReduction& reduction : region.reductions)
@@ -56,8 +62,9 @@ int chunk_for(const Graph& graph, const Region& region, int block) {
   return std::clamp(static_cast<int>(kPanelBytes / panels), 1, kLargestChunk);
 }
 
-constexpr int kFewColumns = 1024;     // of a chunk of few rows
-constexpr int kFewColumnBlock = 64;   // where blocks may be skipped
+constexpr int kFewRowTile = 4;
+constexpr int kFewColumns = 1024;    // of a chunk of few rows
+constexpr int kFewColumnBlock = 64;  // where blocks may be skipped
 
 bool folds_rows(const Region& region) {
   return std::ranges::any_of(region.reductions,
@@ -78,6 +85,22 @@ Graph tile(const Graph& graph, const Target&) {
   return result;
 }
 
+Graph tile_half(const Graph& graph, const Target&) {
+  Graph result = graph;
+  for (Kernel& kernel : result.kernels) {
+    if (kernel.row == kNone) continue;
+    kernel.row_tile = kRowTile / 2;
+    kernel.chunk = std::min(2 * kernel.chunk, kLargestChunk);
+  }
+  return result;
+}
+
+bool prefers_half(std::int64_t rows) {
+  const auto walked = [&](std::int64_t tile) { return (rows + tile - 1) / tile * tile; };
+  return static_cast<double>(walked(kRowTile / 2)) * kHalfTileCost <
+         static_cast<double>(walked(kRowTile));
+}
+
 Graph tile_columns(const Graph& graph, const Target&) {
   Graph result = graph;
   for (Kernel& kernel : result.kernels) {
@@ -88,7 +111,7 @@ Graph tile_columns(const Graph& graph, const Target&) {
     }
     const bool masked = kernel.visible != kNone || kernel.solid != kNone;
     kernel.lanes = Lanes::Columns;
-    kernel.row_tile = kFewRows;
+    kernel.row_tile = kFewRowTile;
     kernel.column_block = masked ? kFewColumnBlock : kFewColumns;
     kernel.chunk = kFewColumns / kernel.column_block;
   }

@@ -1,14 +1,17 @@
 // passes/tile.h
-// Chooses the tile of rows, the block of columns and the chunk of blocks of every kernel on a plane.
+// Chooses the tile of rows, the block of columns and the chunk of blocks of every kernel on a
+// plane.
 //
 //   kernel o(o) over i, j     →     kernel o(o) over i, j rows=96 columns=96 chunk=5
 //
-// A tile has twice the rows of the largest register tile, so that column operands come half as often
-// from beyond the caches; a block is as long as its slab of a column operand fits the first-level
-// cache; a chunk's panels and operands fill half of a level-two cache.
+// A tile has twice the rows of the largest register tile, so that column operands come half as
+// often from beyond the caches; a block is as long as its slab of a column operand fits the
+// first-level cache; a chunk's panels and operands fill half of a level-two cache.
 //
 // Needs: kernels (fuse). Leaves alone: kernels off the plane, and tiles that are chosen already.
 #pragma once
+
+#include <cstdint>
 
 #include "ir/graph.h"
 #include "ir/target.h"
@@ -17,8 +20,18 @@ namespace fovea::passes {
 
 ir::Graph tile(const ir::Graph& graph, const ir::Target& target);
 
-// The most rows for which columns lie across the lanes.
-constexpr int kFewRows = 4;
+// Tiles of half as many rows, for a number of rows of which the larger tile would leave much empty.
+//
+//   kernel o(o) over i, j rows=96 columns=96 chunk=5     →     rows=48 columns=96 chunk=10
+//
+// Leaves alone: kernels off the plane.
+ir::Graph tile_half(const ir::Graph& graph, const ir::Target& target);
+
+// Whether so many rows are better walked in half tiles.
+bool prefers_half(std::int64_t rows);
+
+// The most rows for which columns lie across the lanes; a half tile of rows costs as much as 16.
+constexpr int kFewRows = 16;
 
 // Few rows would leave most of a tile empty: the same kernels with columns across the lanes, the
 // keys of one vector side by side.
