@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "ops/mechanism.h"
@@ -53,7 +54,9 @@ void print_all(const std::vector<const ops::Mechanism*>& mechanisms) {
 void list(const Arguments& arguments) {
   std::vector<const ops::Mechanism*> mechanisms(ops::all().begin(), ops::all().end());
   if (!arguments.name.empty()) mechanisms = {&ops::find(arguments.name)};
-  std::ranges::stable_sort(mechanisms, {}, &ops::Mechanism::family);
+  std::ranges::sort(mechanisms, {}, [](const ops::Mechanism* mechanism) {
+    return std::pair(mechanism->family, mechanism->name);
+  });
   if (arguments.json) {
     ordered_json all = ordered_json::array();
     for (const ops::Mechanism* mechanism : mechanisms) all.push_back(describe(*mechanism));
