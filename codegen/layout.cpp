@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "codegen/checks.h"
+#include "ir/checks.h"
 #include "ir/error.h"
 #include "ir/region.h"
 
@@ -68,11 +68,6 @@ runtime::Size size_of(const Extent& extent) {
   return size;
 }
 
-bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result) {
-  const Reduce* reduce = std::get_if<Reduce>(&graph.node(result).op);
-  return kernel.row != kNone && reduce != nullptr && reduce->axis == kernel.row;
-}
-
 // What the kernel adds to in registers is the fastest: columns, then the last feature.
 std::vector<AxisId> columns_first(const Graph& graph, const Kernel& kernel, NodeId result) {
   const std::vector<AxisId> batch = region_of(graph, kernel).batch;
@@ -97,10 +92,9 @@ class Declaration {
     inputs();
     outputs();
     for (const Kernel& kernel : graph_.kernels)
-      for (const NodeId id : kernel.results)
-        if (!all_.places.contains(id)) stored(kernel, id);
+      for (std::size_t n = 0; n < kernel.results.size(); n++)
+        if (kernel.slots[n] != kNone) stored(kernel, kernel.results[n], kernel.slots[n]);
     degrees();
-    assign_slots();
     return std::move(all_);
   }
 
@@ -121,27 +115,32 @@ class Declaration {
   }
 
   void outputs() {
-    std::set<NodeId> padded;
-    for (const Kernel& kernel : graph_.kernels)
-      for (const NodeId id : kernel.results)
-        if (folds_rows(graph_, kernel, id)) padded.insert(id);
+    std::set<NodeId> made_here;
+    for (const Kernel& kernel : graph_.kernels) {
+      invariant(kernel.slots.size() == kernel.results.size(), "the pass plan_buffers has not run");
+      for (std::size_t n = 0; n < kernel.results.size(); n++)
+        if (kernel.slots[n] == kNone) made_here.insert(kernel.results[n]);
+    }
     for (const Output& output : graph_.outputs) {
       if (is_check(output)) continue;
       Place where = place(output.name, Buffer::Role::output, output.layout,
                           graph_.node(output.node).type.dtype);
-      if (all_.places.contains(output.node) || padded.contains(output.node))
-        all_.copies.push_back({output.name, output.node, std::move(where)});
-      else
+      if (made_here.erase(output.node) == 1)
         all_.places[output.node] = std::move(where);
+      else
+        all_.copies.push_back({output.name, output.node, std::move(where)});
     }
+    invariant(made_here.empty(), "a result has neither a slot nor an output");
   }
 
-  void stored(const Kernel& kernel, NodeId id) {
+  void stored(const Kernel& kernel, NodeId id, int slot) {
     const Node& node = graph_.node(id);
     const bool padded = folds_rows(graph_, kernel, id);
     const Place& where = all_.places[id] = place(
         node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
         padded ? columns_first(graph_, kernel, id) : node.type.axes, between(node.type.dtype));
+    buffer(where).slot = slot;
+    all_.slots = std::max(all_.slots, slot + 1);
     if (!padded) return;
     for (std::size_t n = 0; n < where.layout.size(); n++)
       if (where.layout[n] == kernel.column) buffer(where).shape[n] = padded_columns(kernel);
@@ -155,53 +154,6 @@ class Declaration {
       all_.symbols[a].largest_of = all_.places.at(degree).buffer;
       all_.symbols[a].size.clear();
     }
-  }
-
-  // A slot is free again after the last kernel that reads its buffer.
-  void assign_slots() {
-    std::map<NodeId, int> last_use;  // kernel
-    for (std::size_t k = 0; k < graph_.kernels.size(); k++)
-      for (const NodeId id : needs(graph_.kernels[k])) last_use[id] = static_cast<int>(k);
-    const int end = static_cast<int>(graph_.kernels.size());
-    for (const Copy& copy : all_.copies) last_use[copy.node] = end;
-    for (const Axis& axis : graph_.axes)
-      if (axis.degree != kNone) last_use[axis.degree] = end;
-    for (const Output& output : graph_.outputs)
-      if (is_check(output)) last_use[output.node] = end;
-    std::vector<int> busy_until;
-    for (int k = 0; k < end; k++)
-      for (const NodeId id : graph_.kernels[static_cast<std::size_t>(k)].results) {
-        Buffer& made = buffer(all_.places.at(id));
-        if (made.role != Buffer::Role::stored) continue;
-        const auto free = std::ranges::find_if(busy_until, [&](int until) { return until < k; });
-        made.slot = static_cast<int>(free - busy_until.begin());
-        if (free == busy_until.end()) busy_until.push_back(0);
-        busy_until[static_cast<std::size_t>(made.slot)] = std::max(last_use[id], k);
-      }
-    all_.slots = static_cast<int>(busy_until.size());
-  }
-
-  // Results of other kernels, and inputs, that a kernel reads.
-  std::set<NodeId> needs(const Kernel& kernel) const {
-    std::set<NodeId> result, seen;
-    std::vector<NodeId> stack(kernel.results);
-    for (const NodeId mask : {kernel.visible, kernel.solid})
-      if (mask != kNone) stack.push_back(mask);
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (!seen.insert(id).second) continue;
-      const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
-      if (all_.places.contains(id) && !own) {
-        result.insert(id);
-        continue;
-      }
-      for (const NodeId input : graph_.node(id).inputs) stack.push_back(input);
-      if (const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op))
-        if (graph_.axis(reduce->axis).degree != kNone)
-          stack.push_back(graph_.axis(reduce->axis).degree);
-    }
-    return result;
   }
 
   Buffer& buffer(const Place& place) {

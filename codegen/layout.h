@@ -34,7 +34,7 @@ struct Layout {
   std::vector<Copy> copies;
 };
 
-// Of a graph that has kernels with tiles. Between kernels values lie as they are computed, in f32,
+// Of a graph after all passes. Between kernels values lie as they are computed, in f32,
 // i32 and bool; those folded over the rows of a plane have columns and then their last feature axis
 // fastest, and columns padded to whole blocks.
 Layout lay_out(const ir::Graph& graph);

@@ -7,10 +7,9 @@
 #include <set>
 #include <utility>
 
-#include "codegen/checks.h"
 #include "codegen/lower.h"
 #include "codegen/predicate.h"
-#include "ir/error.h"
+#include "ir/checks.h"
 
 namespace fovea::codegen {
 namespace {

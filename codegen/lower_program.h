@@ -20,7 +20,7 @@ struct LoweredProgram {
   std::vector<Bitcode> functions;
 };
 
-// Of a graph that has kernels with tiles. The first steps that are no checks are the kernels, in
+// Of a graph after all passes. The first steps that are no checks are the kernels, in
 // their order and called like them.
 LoweredProgram lower_program(const ir::Graph& graph, const ir::Target& target);
 

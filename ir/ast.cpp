@@ -201,7 +201,7 @@ class Parser {
 
   void attribute(KernelDeclaration& declared) {
     constexpr std::string_view kAttributes =
-        "visible=, solid=, rows=, columns=, chunk=, lanes= or because";
+        "visible=, solid=, rows=, columns=, chunk=, lanes=, slots= or because";
     const Token& key = next();
     Kernel& kernel = declared.kernel;
     if (key.text == "because") {
@@ -209,7 +209,8 @@ class Parser {
       kernel.reason = unquote(next().text);
       return;
     }
-    constexpr std::string_view kKeys[] = {"visible", "solid", "rows", "columns", "chunk", "lanes"};
+    constexpr std::string_view kKeys[] = {"visible", "solid", "rows", "columns",
+                                          "chunk",   "lanes", "slots"};
     if (std::ranges::find(kKeys, key.text) == std::end(kKeys))
       fail(key.at, fmt::format("'{}'", key.text), kAttributes);
     expect("=");
@@ -219,6 +220,19 @@ class Parser {
     if (key.text == "columns") kernel.column_block = count();
     if (key.text == "chunk") kernel.chunk = count();
     if (key.text == "lanes") kernel.lanes = lanes();
+    if (key.text == "slots") kernel.slots = slots(key, declared.results.size());
+  }
+
+  std::vector<int> slots(const Token& key, std::size_t results) {
+    std::vector<int> all;
+    do {
+      const bool none = here().is_name("_");
+      all.push_back(none ? kNone : count());
+      if (none) next();
+    } while (accept(","));
+    if (all.size() != results)
+      fail(key.at, fmt::format("{} slots", all.size()), fmt::format("one to a result, {}", results));
+    return all;
   }
 
   int count() {

@@ -152,7 +152,7 @@ enum class Lanes : std::uint8_t { Rows, Columns };
 
 // A set of nodes that one kernel computes and stores; whatever else it needs, back to inputs and to
 // results of other kernels, it computes inside itself and never stores. Written by `fuse`, refined by
-// `block_mask` and `tile`, read by codegen. Kernels are in execution order.
+// `block_mask`, `tile` and `plan_buffers`, read by codegen. Kernels are in execution order.
 struct Kernel {
   std::string name;
   std::vector<NodeId> results;
@@ -164,6 +164,8 @@ struct Kernel {
   int column_block = 0;    // columns of a block
   int chunk = 0;           // blocks of a step
   Lanes lanes = Lanes::Rows;
+  std::vector<int> slots;  // for each result, where in the arena it is stored, or kNone for one made
+                           // in an output's memory; empty until `plan_buffers`
   std::string reason;      // why it was fused so, or why not; for `explain`
   bool operator==(const Kernel&) const = default;
 };

@@ -192,6 +192,12 @@ class Printer {
     if (kernel.column_block != 0) line += fmt::format(" columns={}", kernel.column_block);
     if (kernel.chunk != 0) line += fmt::format(" chunk={}", kernel.chunk);
     if (kernel.lanes == Lanes::Columns) line += " lanes=columns";
+    if (!kernel.slots.empty()) {
+      std::vector<std::string> slots;
+      for (const int slot : kernel.slots)
+        slots.push_back(slot == kNone ? "_" : std::to_string(slot));
+      line += fmt::format(" slots={}", fmt::join(slots, ","));
+    }
     if (!kernel.reason.empty()) line += " because " + quote(kernel.reason);
     return line + "\n";
   }

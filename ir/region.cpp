@@ -161,6 +161,11 @@ bool is_plane_reduction(const Graph& graph, NodeId id, AxisId row, AxisId column
          on_plane(graph.node(graph.node(id).inputs[0]), row, column);
 }
 
+bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result) {
+  const Reduce* reduce = as_reduce(graph.node(result));
+  return kernel.row != kNone && reduce && reduce->axis == kernel.row;
+}
+
 std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId row, AxisId column,
                                         const Leaves& leaves) {
   std::vector<bool> seen(graph.nodes.size());

@@ -55,6 +55,9 @@ bool is_multiple(const Graph& graph, NodeId node);
 // Whether the node is a Reduce over `row` or `column` of something that lies on their plane.
 bool is_plane_reduction(const Graph& graph, NodeId node, AxisId row, AxisId column);
 
+// Whether a kernel's result is folded over the rows of its plane: then it is added to tile by tile.
+bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result);
+
 // The plane reductions that `node` needs, down to the leaves, in dependency order.
 std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId row, AxisId column,
                                         const Leaves& leaves);

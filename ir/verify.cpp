@@ -91,6 +91,9 @@ std::string table_defect(const Graph& graph) {
       bad = bad || (axis != kNone && !has_axis(graph, axis));
     }
     if (bad) return fmt::format("kernel {} has a node or an axis that is none", kernel.name);
+    for (const int slot : kernel.slots) bad = bad || slot < kNone;
+    if (bad || (!kernel.slots.empty() && kernel.slots.size() != kernel.results.size()))
+      return fmt::format("kernel {} has not one slot to a result", kernel.name);
   }
   return "";
 }

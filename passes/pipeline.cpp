@@ -17,6 +17,7 @@
 #include "passes/reassociate.h"
 #include "passes/block_mask.h"
 #include "passes/fuse.h"
+#include "passes/plan_buffers.h"
 #include "passes/simplify.h"
 #include "passes/tile.h"
 
@@ -31,6 +32,7 @@ constexpr Pass kPipeline[] = {
     {"fuse", fuse, "partition into kernels that store nothing on a pair plane"},
     {"block_mask", block_mask, "find the masks that decide which blocks are visited"},
     {"tile", tile, "choose tiles, blocks and chunks for the target"},
+    {"plan_buffers", plan_buffers, "let what is stored between kernels share memory"},
 };
 
 std::string_view environment(const char* name) {

@@ -216,7 +216,7 @@ TEST_CASE("kernels") {
       "out o = sum(j, where(m, q * k, 0.0))\n"
       "out c = sum(i, k * q)\n"
       "kernel main(o, c) over i, j visible=m solid=m rows=48 columns=96 chunk=10 lanes=columns "
-      "because \"said \\\"so\\\"\"\n"
+      "slots=_,3 because \"said \\\"so\\\"\"\n"
       "kernel \"the rest\"(c)\n");
   REQUIRE(graph.kernels.size() == 2);
   const Kernel& main = graph.kernels[0];
@@ -230,6 +230,7 @@ TEST_CASE("kernels") {
   CHECK(main.column_block == 96);
   CHECK(main.chunk == 10);
   CHECK(main.lanes == Lanes::Columns);
+  CHECK(main.slots == std::vector{kNone, 3});
   CHECK(main.reason == "said \"so\"");
   CHECK(graph.kernels[1].name == "the rest");
   CHECK(graph.kernels[1].row == kNone);
@@ -386,11 +387,17 @@ TEST_CASE("errors of the text") {
        "...'\n\n^"},
       {"axis i\nout o = 1\nkernel k(o) over i, i fast=3",
        "syntax_error 3:23: found 'fast', expected visible=, solid=, rows=, columns=, chunk=, "
-       "lanes= "
-       "or because\nkernel k(o) over i, i fast=3\n                      ^"},
+       "lanes=, "
+       "slots= or because\nkernel k(o) over i, i fast=3\n                      ^"},
       {"out o = 1\nkernel k(o) lanes=diagonal",
        "syntax_error 2:19: found 'diagonal', expected rows or columns\n"
        "kernel k(o) lanes=diagonal\n                  ^"},
+      {"out o = 1\nkernel k(o) slots=0,_ rows=8",
+       "syntax_error 2:13: found 2 slots, expected one to a result, 1\n"
+       "kernel k(o) slots=0,_ rows=8\n            ^"},
+      {"out o = 1\nkernel k(o) slots=-1",
+       "syntax_error 2:19: found '-', expected an integer\n"
+       "kernel k(o) slots=-1\n                  ^"},
       {"out o = 1\nkernel k(o) because \"so",
        "syntax_error 2:21: found a string without an end, expected '\"' on the same line\n"
        "kernel k(o) because \"so\n                    ^"},

@@ -98,4 +98,11 @@ TEST_CASE("every kind of defect is found") {
     graph.kernels[0].visible = 1000;
     CHECK(ir::find_defect(graph) == "kernel k0 has a node or an axis that is none");
   }
+  SUBCASE("slots") {
+    graph.kernels.push_back({});
+    graph.kernels[0].name = "k0";
+    graph.kernels[0].results = {graph.outputs[0].node};
+    graph.kernels[0].slots = {0, 1};
+    CHECK(ir::find_defect(graph) == "kernel k0 has not one slot to a result");
+  }
 }

@@ -1,4 +1,4 @@
-// codegen/checks.h — gathered coordinates are checked when a program runs, never trusted.
+// ir/checks.h — gathered coordinates are checked when a program runs, never trusted.
 #pragma once
 
 #include <optional>
@@ -7,27 +7,27 @@
 
 #include "ir/graph.h"
 
-namespace fovea::codegen {
+namespace fovea::ir {
 
 // A graph with, for every read at a coordinate that depends on an input, outputs that are not the
 // caller's: the smallest and the largest of these coordinates. To be called before the passes. An
 // output of the caller's whose name begins with two underscores is an error (invalid_config).
 //
 //   a = k[j = n]     →     and out __low_0_1j_a = min(i, n), out __high_0_1j_a = max(i, n)
-ir::Graph check_reads(const ir::Graph& graph);
+Graph check_reads(const Graph& graph);
 
 // Whether an output is one of those.
-bool is_check(const ir::Output& output);
+bool is_check(const Output& output);
 
 // What is to be checked: all of `low` at least 0, all of `high` below the extent of the axis.
 struct ReadCheck {
-  ir::NodeId low, high;
-  ir::AxisId axis;
+  NodeId low, high;
+  AxisId axis;
   std::string what;  // for people: "j coordinate along 'j' in 'a'"
 };
-std::vector<ReadCheck> read_checks(const ir::Graph& graph);
+std::vector<ReadCheck> read_checks(const Graph& graph);
 
 // By node: whether it is a Read all of whose coordinates without an alternative are checked ones.
-std::vector<bool> checked_reads(const ir::Graph& graph);
+std::vector<bool> checked_reads(const Graph& graph);
 
-}  // namespace fovea::codegen
+}  // namespace fovea::ir

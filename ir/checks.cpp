@@ -1,4 +1,4 @@
-#include "codegen/checks.h"
+#include "ir/checks.h"
 
 #include <charconv>
 #include <set>
@@ -10,10 +10,8 @@
 #include "ir/error.h"
 #include "ir/rewrite.h"
 
-namespace fovea::codegen {
+namespace fovea::ir {
 namespace {
-
-using namespace ir;
 
 constexpr std::string_view kReserved = "__";
 constexpr std::string_view kLow = "__low_", kHigh = "__high_";
@@ -139,4 +137,4 @@ std::vector<bool> checked_reads(const Graph& graph) {
   return checked;
 }
 
-}  // namespace fovea::codegen
+}  // namespace fovea::ir
