@@ -1,15 +1,23 @@
 #include "codegen/program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "codegen/cache.h"
 #include "codegen/jit.h"
 #include "codegen/lower_program.h"
 #include "codegen/object.h"
+#include "codegen/program_file.h"
+#include "codegen/recent.h"
+#include "codegen/source_hash.h"
+#include "codegen/targets.h"
 #include "ir/error.h"
+#include "ir/text.h"
 
 namespace fovea::codegen {
 namespace {
@@ -18,17 +26,25 @@ class Compiled : public CompiledProgram {
  public:
   Compiled(const ir::Graph& graph, const ir::Target& target) : graph_(graph), target_(target) {
     const auto start = std::chrono::steady_clock::now();
-    LoweredProgram lowered = lower_program(graph_, target_);
-    program_ = std::move(lowered.program);
-    code_ = load(object(lowered.functions, target_));
-    link();
+    const Cache cache;
+    const std::string description = describe();
+    cached_ = restore(cache.get(description));
+    if (!cached_) compile(cache, description);
+    program_.exact = [](void* context, int step) {
+      return static_cast<Compiled*>(context)->exact(static_cast<std::size_t>(step));
+    };
+    program_.context = this;
     milliseconds_ =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   }
 
+  bool is_of(const ir::Graph& graph, const ir::Target& target) const {
+    return target_ == target && graph_ == graph;
+  }
+
   const runtime::Program& program() const override { return program_; }
   double milliseconds() const override { return milliseconds_; }
-  bool cached() const override { return false; }
+  bool cached() const override { return cached_; }
 
   std::string assembly(std::string_view step) const override {
     std::vector<Bitcode> wanted = lower_program(graph_, target_).functions;
@@ -37,15 +53,36 @@ class Compiled : public CompiledProgram {
   }
 
  private:
-  void link() {
+  std::string describe() const {
+    return fmt::format("program\n{}\n{}\n{}", compiler_version(target_), source_hash(),
+                       ir::print(graph_));
+  }
+
+  void compile(const Cache& cache, const std::string& description) {
+    LoweredProgram lowered = lower_program(graph_, target_);
+    const std::string object = codegen::object(lowered.functions, target_);
+    program_ = std::move(lowered.program);
+    const bool complete = link(object);
+    invariant(complete, "a compiled function is missing");
+    if (cache.is_on()) cache.put(description, write_program(program_, object));
+  }
+
+  bool restore(const std::optional<std::string>& bytes) {
+    std::optional<ProgramFile> file = bytes ? read_program(*bytes) : std::nullopt;
+    if (!file) return false;
+    program_ = std::move(file->program);
+    return link(file->object);
+  }
+
+  // False where the object lacks a function of the program.
+  bool link(std::string_view object) {
+    code_ = load(object);
+    bool complete = true;
     for_each_call(program_, [&](runtime::Call& call, const std::string& symbol) {
       call.function = code_->find(symbol);
-      invariant(call.function != nullptr, "a compiled function is missing");
+      complete = complete && call.function != nullptr;
     });
-    program_.exact = [](void* context, int step) {
-      return static_cast<Compiled*>(context)->exact(static_cast<std::size_t>(step));
-    };
-    program_.context = this;
+    return complete;
   }
 
   bool belongs(const std::string& symbol, std::string_view step) const {
@@ -80,16 +117,26 @@ class Compiled : public CompiledProgram {
   ir::Target target_;
   runtime::Program program_;
   std::shared_ptr<const LoadedObject> code_;
+  bool cached_ = false;
   double milliseconds_ = 0;
   std::mutex exact_mutex_;
   std::map<std::size_t, Exact> exact_;
 };
 
+Recent<const Compiled>& recent() {
+  static Recent<const Compiled> programs;
+  return programs;
+}
+
 }  // namespace
 
 std::shared_ptr<const CompiledProgram> compile_program(const ir::Graph& graph,
                                                        const ir::Target& target) {
-  return std::make_shared<Compiled>(graph, target);
+  const auto is_it = [&](const Compiled& program) { return program.is_of(graph, target); };
+  if (auto known = recent().find(is_it)) return known;
+  const auto program = std::make_shared<Compiled>(graph, target);
+  recent().add(program);
+  return program;
 }
 
 }  // namespace fovea::codegen

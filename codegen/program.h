@@ -28,8 +28,9 @@ class CompiledProgram {
   CompiledProgram() = default;
 };
 
-// Compiles a graph that has kernels with tiles. Steps are called as the kernels are, in their
-// order.
+// Compiles a graph after all passes. Steps are called as the kernels are, in their order. Machine
+// code comes from the cache on disk where that has it (codegen/cache.h), and the program of an equal
+// graph that is still in use is given out again.
 std::shared_ptr<const CompiledProgram> compile_program(const ir::Graph& graph,
                                                        const ir::Target& target);
 

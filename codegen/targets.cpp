@@ -70,11 +70,15 @@ const MachineRow& machine_row(const ir::Target& target) {
 }
 
 std::vector<ir::Target> runnable_targets() {
-  const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  std::vector<ir::Target> result;
-  for (const ir::Target& target : ir::targets())
-    if (is_runnable(machine_row(target), features)) result.push_back(target);
-  return result;
+  // Asked once: in a virtual machine every question to the CPU costs microseconds.
+  static const std::vector<ir::Target> runnable = [] {
+    const llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+    std::vector<ir::Target> result;
+    for (const ir::Target& target : ir::targets())
+      if (is_runnable(machine_row(target), features)) result.push_back(target);
+    return result;
+  }();
+  return runnable;
 }
 
 ir::Target host_target() {
