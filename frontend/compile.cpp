@@ -276,7 +276,8 @@ const Graph& Kernel::graph() const { return state_->first->graph; }
 
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
   const Variant& variant = state_->variant(inputs, sizes);
-  Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs);
+  Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
+                                    thread_count(state_->options.threads));
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();

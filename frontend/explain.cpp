@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "ir/error.h"
 #include "ir/region.h"
 #include "runtime/block_list.h"
+#include "runtime/sizes.h"
+#include "runtime/view.h"
 
 namespace fovea::frontend {
 namespace {
@@ -134,8 +137,8 @@ Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const Named
 class Explainer {
  public:
   Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
-            std::span<const NamedView> inputs)
-      : graph_(graph), program_(program), inputs_(inputs) {
+            std::span<const NamedView> inputs, int threads)
+      : graph_(graph), program_(program), inputs_(inputs), threads_(threads) {
     extents_ = extents_of(graph, sizes, inputs);
     for (const ir::Kernel& kernel : graph.kernels)
       stored_.insert(kernel.results.begin(), kernel.results.end());
@@ -144,20 +147,29 @@ class Explainer {
   Report report() {
     Report result;
     for (const ir::Kernel& kernel : graph_.kernels) result.kernels.push_back(explain(kernel));
-    for (const runtime::Buffer& buffer : program_.buffers)
-      if (buffer.role == runtime::Buffer::Role::stored ||
-          buffer.role == runtime::Buffer::Role::scratch)
-        result.extra_bytes += 4 * elements(buffer);
+    result.threads = threads_;
+    result.extra_bytes = extra_bytes();
     return result;
   }
 
  private:
-  double elements(const runtime::Buffer& buffer) const {
-    double total = 1;
+  // A slot is as large as the largest buffer that is ever in it; scratch is each thread's own.
+  double extra_bytes() const {
+    std::vector<double> slots(static_cast<std::size_t>(program_.slots));
+    double scratch = 0;
+    for (const runtime::Buffer& buffer : program_.buffers) {
+      if (buffer.role == runtime::Buffer::Role::scratch) scratch += bytes_of(buffer);
+      if (buffer.role != runtime::Buffer::Role::stored) continue;
+      double& slot = slots[static_cast<std::size_t>(buffer.slot)];
+      slot = std::max(slot, bytes_of(buffer));
+    }
+    return std::accumulate(slots.begin(), slots.end(), threads_ * scratch);
+  }
+
+  double bytes_of(const runtime::Buffer& buffer) const {
+    double total = static_cast<double>(runtime::element_bytes(buffer.type));
     for (const runtime::Size& size : buffer.shape)
-      total *= size.size() == 1 && size[0].kind == runtime::SizeTerm::Kind::number
-                   ? static_cast<double>(size[0].value)
-                   : static_cast<double>(extents_[static_cast<std::size_t>(size[0].value)]);
+      total *= static_cast<double>(runtime::evaluate(size, extents_).value_or(0));
     return total;
   }
 
@@ -297,6 +309,7 @@ class Explainer {
   const Graph& graph_;
   const runtime::Program& program_;
   std::span<const NamedView> inputs_;
+  int threads_;
   Extents extents_;
   std::set<NodeId> stored_;
 };
@@ -304,8 +317,8 @@ class Explainer {
 }  // namespace
 
 Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
-               std::span<const NamedView> inputs) {
-  return Explainer(graph, program, sizes, inputs).report();
+               std::span<const NamedView> inputs, int threads) {
+  return Explainer(graph, program, sizes, inputs, threads).report();
 }
 
 }  // namespace fovea::frontend

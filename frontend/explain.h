@@ -8,8 +8,9 @@
 
 namespace fovea::frontend {
 
-// Everything of a Report that follows from the partitioned graph, its program and the extents.
+// Everything of a Report that follows from the partitioned graph, its program, the extents and the threads of
+// a run.
 Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
-               std::span<const NamedView> inputs);
+               std::span<const NamedView> inputs, int threads);
 
 }  // namespace fovea::frontend
