@@ -1,0 +1,69 @@
+// Compiling again what is in use, and what kernels need besides inputs and outputs.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+
+#include "fovea/fovea.h"
+
+namespace fovea {
+namespace {
+
+constexpr const char* kAttention = R"(
+axis i, j, d = 16
+q : f32[i, d]
+k : f32[j, d]
+out o = sum(j, softmax(j, sum(d, q * k)) * k)
+)";
+
+// Two kernels off the plane, the second of which reads what the first stores.
+constexpr const char* kStored = R"(
+axis i
+x : f32[i]
+c = cumsum(i, x)
+out o = cumsum(i, c)
+)";
+
+double microseconds(auto&& action) {
+  const auto start = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+TEST_CASE("an equal graph with equal options is compiled once while it is in use") {
+  const Graph graph = parse(kAttention);
+  const Kernel first = compile(graph);
+  double best = 1e9;
+  for (int n = 0; n < 20; n++)
+    best = std::min(best, microseconds([&] { CHECK(&compile(graph).graph() == &first.graph()); }));
+  MESSAGE("compiled again: ", best, " us");
+  CHECK(&compile(parse(kAttention)).graph() == &first.graph());
+  CHECK(&compile(graph, {.threads = 1}).graph() != &first.graph());
+  CHECK(&compile(graph, {.fuse = false}).graph() != &first.graph());
+  std::string other = kAttention;
+  other.replace(other.find("* k)) * k"), 9, "* k)) + k");
+  CHECK(&compile(parse(other)).graph() != &first.graph());
+}
+
+TEST_CASE("scratch counts for every thread, and does not grow with the plane") {
+  const Graph graph = parse(kAttention);
+  const Kernel one = compile(graph, {.threads = 1}), three = compile(graph, {.threads = 3});
+  const double bytes = one.explain({{"i", 1000}, {"j", 1000}}).extra_bytes;
+  CHECK(bytes > 0);
+  CHECK(one.explain({{"i", 1000}, {"j", 8000}}).extra_bytes == bytes);
+  const Report report = three.explain({{"i", 1000}, {"j", 1000}});
+  CHECK(report.threads == 3);
+  CHECK(report.extra_bytes > bytes);
+  CHECK(report.extra_bytes <= 3 * bytes);
+}
+
+TEST_CASE("what is stored between kernels counts by its type and sizes") {
+  const Kernel kernel = compile(parse(kStored), {.threads = 2});
+  REQUIRE(kernel.graph().kernels.size() == 2);
+  CHECK(kernel.explain({{"i", 100}}).extra_bytes == 400);
+}
+
+}  // namespace
+}  // namespace fovea
