@@ -177,6 +177,16 @@ double Samples::quantile(double share) const {
   return seconds[static_cast<std::size_t>(std::lround(share * last))];
 }
 
+double Samples::share_of_peak(double flops) const {
+  return detail::median_of(
+      rounds, [&](const Round& round) { return flops / round.seconds * 1e-9 / round.fma_gflops; });
+}
+
+double Samples::share_of_stream(double bytes) const {
+  return detail::median_of(
+      rounds, [&](const Round& round) { return bytes / round.seconds * 1e-9 / round.stream_gbs; });
+}
+
 namespace detail {
 
 double now() {
@@ -189,9 +199,13 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-Samples finish(std::vector<double> seconds, std::vector<double> fma, std::vector<double> stream) {
+Samples finish(std::vector<double> seconds, std::vector<Round> rounds) {
   std::sort(seconds.begin(), seconds.end());
-  return {std::move(seconds), median(std::move(fma)), median(std::move(stream))};
+  Samples samples{.seconds = std::move(seconds)};
+  samples.fma_gflops = median_of(rounds, [](const Round& round) { return round.fma_gflops; });
+  samples.stream_gbs = median_of(rounds, [](const Round& round) { return round.stream_gbs; });
+  samples.rounds = std::move(rounds);
+  return samples;
 }
 
 }  // namespace detail

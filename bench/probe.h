@@ -2,6 +2,7 @@
 // shared and clocks drift, ratios stay.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -27,13 +28,24 @@ class StreamProbe {
   std::vector<std::byte> buffer_;
 };
 
+// What a round of runs between two probes gave.
+struct Round {
+  double seconds = 0;  // the median of its runs
+  double fma_gflops = 0, stream_gbs = 0;
+};
+
 // Measurements with what they are compared with, taken in turns.
 struct Samples {
-  std::vector<double> seconds;  // one a run, ascending
-  double fma_gflops = 0;        // medians over the rounds
+  std::vector<double> seconds = {};  // one a run, ascending
+  double fma_gflops = 0;             // medians over the rounds
   double stream_gbs = 0;
+  std::vector<Round> rounds = {};
 
   double quantile(double share) const;  // of `seconds`: 0.5 is the median, 0 the least
+  // What a run of so many flops, or bytes read once, reached of the probe beside it: the median
+  // over the rounds.
+  double share_of_peak(double flops) const;
+  double share_of_stream(double bytes) const;
 };
 
 struct SampleOptions {
@@ -50,17 +62,32 @@ Samples sample(const ir::Target& target, const SampleOptions& options, Run&& run
 namespace detail {
 double now();  // seconds
 double median(std::vector<double> values);
-Samples finish(std::vector<double> seconds, std::vector<double> fma, std::vector<double> stream);
+// The best of a few: a probe that was interrupted must not make the limit low.
+template <class Rate>
+double best(Rate&& rate) {
+  double most = rate();
+  for (int n = 0; n < 4; ++n) most = std::max(most, rate());
+  return most;
+}
+template <class Item, class Value>
+double median_of(const std::vector<Item>& items, Value&& value) {
+  std::vector<double> values;
+  for (const Item& item : items) values.push_back(value(item));
+  return median(std::move(values));
+}
+Samples finish(std::vector<double> seconds, std::vector<Round> rounds);
 }  // namespace detail
 
 template <class Run>
 Samples sample(const ir::Target& target, const SampleOptions& options, Run&& run) {
   const StreamProbe probe(options.stream_bytes);
-  std::vector<double> seconds, fma, stream;
+  std::vector<double> seconds;
+  std::vector<Round> rounds = {};
   run();
   for (int round = 0; round < options.rounds; ++round) {
-    fma.push_back(fma_gflops(target, options.threads));
-    stream.push_back(probe.gbs(options.threads));
+    Round one{.fma_gflops = detail::best([&] { return fma_gflops(target, options.threads, 5e-4); }),
+              .stream_gbs = detail::best([&] { return probe.gbs(options.threads, 5e-4); })};
+    const auto first = static_cast<std::ptrdiff_t>(seconds.size());
     run();  // the probes have taken the caches
     const double end = detail::now() + options.seconds / options.rounds;
     double before = detail::now();
@@ -70,8 +97,10 @@ Samples sample(const ir::Target& target, const SampleOptions& options, Run&& run
       seconds.push_back(after - before);
       before = after;
     } while (before < end);
+    one.seconds = detail::median({seconds.begin() + first, seconds.end()});
+    rounds.push_back(one);
   }
-  return detail::finish(std::move(seconds), std::move(fma), std::move(stream));
+  return detail::finish(std::move(seconds), std::move(rounds));
 }
 
 }  // namespace fovea::bench

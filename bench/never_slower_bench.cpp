@@ -1,0 +1,73 @@
+// Is a fused kernel ever slower than the same attention unfused, on any shape? Unfused is the
+// faster of our own kernels one at a time and of a library of matrix products.
+#include <algorithm>
+
+#include "bench/figure.h"
+#include "bench/graphs.h"
+#include "bench/peers/unfused.h"
+
+namespace fovea::bench {
+namespace {
+
+constexpr double kMost = 1.05;
+
+struct Problem {
+  int width;
+  std::int64_t heads, rows, columns;
+};
+
+// Both ways of not fusing, on the tensors of the fused kernel.
+struct Ratios {
+  double own = 0, library = 0;
+  double most() const { return std::max(own, library); }
+};
+
+Ratios measure(const Job& fused, const Problem& problem) {
+  const Job unfused(fused, {.threads = 1, .fuse = false});
+  Unfused library(problem.rows, problem.columns, problem.width);
+  const auto all_heads = [&] {
+    for (std::int64_t h = 0; h < problem.heads; ++h) {
+      const std::int64_t rows = h * problem.rows * problem.width;
+      const std::int64_t keys = h * problem.columns * problem.width;
+      library.run(fused.input("q") + rows, fused.input("k") + keys, fused.input("v") + keys,
+                  fused.output("o") + rows);
+    }
+  };
+  const auto one = [&] { fused.run(); };
+  return {times_as_long(
+              one, [&] { unfused.run(); }, 0.01, 5),
+          times_as_long(one, all_heads, 0.01, 5)};
+}
+
+void compare(benchmark::State& state, const Problem& problem) {
+  const Job fused(attention(problem.width),
+                  {{"h", problem.heads}, {"i", problem.rows}, {"j", problem.columns}});
+  const Ratios ratios = measure(fused, problem);
+  const double seconds = time_of([&] { fused.run(); }, 0.01);
+  state.counters["of_own_unfused"] = ratios.own;
+  state.counters["of_library"] = ratios.library;
+  show(state,
+       {.seconds = seconds,
+        .measured = in_words(seconds),
+        .limit = fmt::format("{} ours unfused, {} OpenBLAS and Eigen",
+                             in_words(seconds / ratios.own), in_words(seconds / ratios.library)),
+        .share = ratios.most(),
+        .target = in_words(at_most(kMost), " x"),
+        .value = ratios.most(),
+        .goal = at_most(kMost)});
+}
+
+}  // namespace
+
+void add_benchmarks() {
+  for (const int width : {16, 64, 128})
+    for (const std::int64_t rows : {1, 7, 64, 512})
+      for (const std::int64_t columns : {1, 16, 100, 1000, 4096}) {
+        const Problem problem{width, rows == 1 ? 8 : 1, rows, columns};
+        add(fmt::format("fused over unfused: {} heads, {} x {}, D={}", problem.heads, rows, columns,
+                        width),
+            [=](benchmark::State& state) { compare(state, problem); });
+      }
+}
+
+}  // namespace fovea::bench
