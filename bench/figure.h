@@ -41,10 +41,17 @@ std::string in_words(const Goal& goal, const std::string& unit, double scale = 1
 // "12.3 µs", "4.56 ms"
 std::string in_words(double seconds);
 
-// Registers a benchmark that measures by itself and runs once.
+// Registers a benchmark that measures by itself and runs once. What it throws is its failure.
 template <class Body>
 void add(const std::string& name, Body body) {
-  benchmark::RegisterBenchmark(name.c_str(), body)
+  const auto guarded = [body](benchmark::State& state) {
+    try {
+      body(state);
+    } catch (const Error& error) {
+      state.SkipWithError(error.what());
+    }
+  };
+  benchmark::RegisterBenchmark(name.c_str(), guarded)
       ->Iterations(1)
       ->UseManualTime()
       ->Unit(benchmark::kMicrosecond);
