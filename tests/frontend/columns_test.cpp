@@ -293,7 +293,8 @@ void compare(const Example& example, int d, int e, const std::string& target,
   for (const std::int64_t columns : keys)
     for (std::int64_t rows = 1; rows <= 4; rows += columns > 1000 ? 3 : 1) {
       const Sizes sizes = sizes_of(graph, rows, columns);
-      INFO(std::string(example.name), " on ", target, ": ", rows, " x ", columns, ", features ", d, ", ", e);
+      INFO(std::string(example.name), " on ", target, ": ", rows, " x ", columns, ", features ", d,
+           ", ", e);
       Run run(graph, sizes, static_cast<unsigned>(rows + 10 * columns));
       run(kernel, sizes);
       CHECK(lanes_of(kernel, sizes, run) == "columns");
