@@ -178,7 +178,8 @@ NodeId followed_maximum(const Graph& graph, NodeId reduction, AxisId row, AxisId
                         const Leaves& leaves) {
   const Node& node = graph.node(reduction);
   const Reduce* reduce = as_reduce(node);
-  if (!reduce || reduce->fn != ReduceFn::Sum) return kNone;
+  // Over rows a maximum is spread over tiles that were walked before: nothing can follow it.
+  if (!reduce || reduce->fn != ReduceFn::Sum || reduce->axis != column) return kNone;
   NodeId found = kNone;
   for (const NodeId needed : plane_reductions_of(graph, node.inputs[0], row, column, leaves)) {
     const Reduce* maximum = as_reduce(graph.node(needed));

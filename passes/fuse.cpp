@@ -148,24 +148,81 @@ class Fuser {
       return std::pair(-of.second, Plane(std::minmax(of.first.first, of.first.second)));
     });
     for (const auto& [plane, size] : planes) planes_.push_back(plane);
-    for (const Plane& plane : planes_) group_plane(plane);
+    assign_planes();
+    for (const Plane& plane : planes_) group_plane(plane, levels(plane, false));
+    if (!is_circular()) return;
+    // Two planes in turn, each of which needs one result of the other's walk for another: levels
+    // that count both planes keep them apart.
+    groups_.clear();
+    std::ranges::fill(group_of_, kNone);
+    for (const Plane& plane : planes_) group_plane(plane, levels(plane, true));
   }
 
-  // Nodes of one plane that are folded, by level: those of level n need results of level n - 1.
-  void group_plane(const Plane& plane) {
-    const auto [row, column] = plane;
-    const Leaves leaves = input_leaves();
-    std::map<NodeId, int> level;
-    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
-      if (group_of_[id] != kNone || !is_plane_reduction(graph_, id, row, column) || !fusable(id, plane))
+  // Each reduction is of the largest plane that can fold it.
+  void assign_planes() {
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
+      for (const Plane& plane : planes_)
+        if (is_plane_reduction(graph_, id, plane.first, plane.second) && fusable(id, plane)) {
+          plane_of_.emplace(id, plane);
+          break;
+        }
+  }
+
+  // Reductions of planes that a node needs, without another one between.
+  std::vector<NodeId> next_reductions(NodeId id) const {
+    std::vector<NodeId> result, stack(graph_.node(id).inputs);
+    std::set<NodeId> seen;
+    while (!stack.empty()) {
+      const NodeId at = stack.back();
+      stack.pop_back();
+      if (!seen.insert(at).second) continue;
+      if (plane_of_.contains(at)) {
+        result.push_back(at);
         continue;
-      int mine = 0;
-      const NodeId followed = followed_maximum(graph_, id, row, column, leaves);
-      for (const NodeId needed : plane_reductions_of(graph_, graph_.node(id).inputs[0], row, column, leaves))
-        if (needed != id && level.contains(needed))
-          mine = std::max(mine, level[needed] + (needed == followed ? 0 : 1));
-      level[id] = mine;
+      }
+      for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
     }
+    return result;
+  }
+
+  // Of the reductions of a plane: those of level n need results of level n - 1, of this plane or of
+  // any.
+  std::map<NodeId, int> levels(const Plane& plane, bool of_any) const {
+    const Leaves leaves = input_leaves();
+    std::map<NodeId, int> depth, level;  // of all of them in the order of dependency
+    for (const auto& [id, own] : plane_of_) {
+      const NodeId followed = own == plane || of_any
+                                  ? followed_maximum(graph_, id, own.first, own.second, leaves)
+                                  : kNone;
+      int mine = 0;
+      for (const NodeId needed : next_reductions(id)) {
+        const bool deeper = (of_any || plane_of_.at(needed) == plane) && needed != followed;
+        mine = std::max(mine, depth.at(needed) + (deeper ? 1 : 0));
+      }
+      depth[id] = mine;
+      if (own == plane) level[id] = mine;
+    }
+    return level;
+  }
+
+  // Whether groups need each other in a circle.
+  bool is_circular() const {
+    std::map<int, std::set<int>> needs;
+    for (const auto& [id, plane] : plane_of_)
+      for (const NodeId needed : next_reductions(id))
+        if (group_of_[needed] != group_of_[id]) needs[group_of_[id]].insert(group_of_[needed]);
+    while (!needs.empty()) {
+      const auto free = std::ranges::find_if(needs, [&](const auto& of) {
+        return std::ranges::none_of(of.second, [&](int other) { return needs.contains(other); });
+      });
+      if (free == needs.end()) return true;
+      needs.erase(free);
+    }
+    return false;
+  }
+
+  // Nodes of one plane that are folded, by level.
+  void group_plane(const Plane& plane, const std::map<NodeId, int>& level) {
     // One walk for reductions of one level that share something computed on the plane.
     std::map<std::pair<int, NodeId>, int> owner;  // level, plane node → group
     std::vector<int> merged;                      // union-find over groups_
@@ -511,6 +568,7 @@ class Fuser {
   std::vector<int> group_of_;  // of plane reductions
   std::vector<Group> groups_;
   std::vector<Plane> planes_;
+  std::map<NodeId, Plane> plane_of_;  // of plane reductions
   std::set<NodeId> needed_;
   std::vector<NodeId> todo_;
   std::vector<NodeId> plain_;

@@ -188,6 +188,32 @@ out low = min(j, s))",
               1);
 }
 
+TEST_CASE("fuse: softmaxes over rows and over columns of one plane") {
+  const Planes planes = check(std::string(kHead) + R"(
+s = sum(d, q * k) * 0.25
+out o = sum(j, softmax(j, s) * v)
+out p = sum(j, softmax(i, where(j <= i, s, -inf)) * v))");
+  CHECK(planes.stored == 0);
+}
+
+TEST_CASE("fuse: two planes that need each other in turn") {
+  const Planes planes = check(R"(
+axis i, j, m, d = 16
+q : f32[i, d]
+k : f32[j, d]
+a : f32[m, d]
+w : f32[j, d]
+u : f32[i, d]
+p = sigmoid(sum(d, q * k))
+t = tanh(sum(d, u * a))
+s1 = sum(m, t * a)
+r2 = sum(j, p * w)
+out r1 = sum(j, p * k * sum(d, s1 * k))
+out s2 = sum(m, t * a * sum(d, r2 * a)))");
+  CHECK(planes.kernels == 4);
+  CHECK(planes.stored == 0);
+}
+
 TEST_CASE("fuse: what cannot be fused is right all the same") {
   check(std::string(kHead) + "out best = argmax(j, sum(d, q * k))");
   check(std::string(kHead) + R"(
