@@ -211,23 +211,11 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   };
   for (const NodeId node : reductions) {
     restrict_to(graph.node(node).type);
-    for (const NodeId factor : plane_factors(graph, node, row, column, region.leaves)) {
-      // A factor that holds no reduction (a mask, a bias) does not limit the batch.
-      if (!std::holds_alternative<Constant>(graph.node(factor).op)) {
-        const auto& map = graph.node(factor);
-        bool computes = false;
-        std::vector<NodeId> stack{factor};
-        std::set<NodeId> seen;
-        while (!stack.empty() && !computes) {
-          const NodeId id = stack.back();
-          stack.pop_back();
-          if (region.leaves[id] || !seen.insert(id).second) continue;
-          computes |= as_reduce(graph.node(id)) != nullptr;
-          for (const NodeId input : graph.node(id).inputs) stack.push_back(input);
-        }
-        if (computes) restrict_to(map.type);
-      }
-    }
+    // What the plane factors lack together (the features of a column operand) is not walked outside.
+    Type plane;
+    for (const NodeId factor : plane_factors(graph, node, row, column, region.leaves))
+      for (const AxisId axis : graph.node(factor).type.axes) plane.axes.push_back(axis);
+    restrict_to(plane);
   }
   // An axis that is folded on the plane (heads mixed with heads) is not walked outside.
   std::vector<bool> seen(graph.nodes.size());
