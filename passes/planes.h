@@ -1,0 +1,40 @@
+// passes/planes.h — which pair planes a graph has, and what is folded on each in one walk. A part
+// of `fuse`.
+#pragma once
+
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace fovea::passes {
+
+using Plane = std::pair<ir::AxisId, ir::AxisId>;  // row, column
+
+// Reductions of one plane that are computed in one walk over it.
+struct PlaneGroup {
+  Plane plane;
+  std::vector<ir::NodeId> reductions;  // ascending; none in a group that was merged into another
+};
+
+struct Planes {
+  std::vector<Plane> planes;  // largest first
+  std::vector<PlaneGroup> groups;
+  std::vector<int> group_of;  // by node; kNone for what is no reduction of a group
+};
+
+// A plane is the row and column axis of a reduction whose operands differ along both, if it is too
+// large to be stored for nothing. Reductions of a plane are grouped where they share something that
+// is computed on it, unless one needs another's result first.
+Planes find_planes(const ir::Graph& graph);
+
+// No planes at all: every reduction is stored.
+Planes no_planes(const ir::Graph& graph);
+
+// What a node's value is read from: inputs (also through reads), and with `indices` axes as values.
+std::set<ir::NodeId> sources(const ir::Graph& graph, ir::NodeId node, bool indices);
+
+bool is_ragged(const ir::Graph& graph, ir::AxisId axis);
+
+}  // namespace fovea::passes
