@@ -23,7 +23,9 @@ using Halide::RVar;
 using Halide::Var;
 using namespace ir;
 
-constexpr int kColumnsShared = 32;  // columns of a value operand that the rows take turns at
+constexpr int kMostSteps = 16;  // vectors of a column operand that are multiplied without a loop
+constexpr int kFewSteps = 2;    // and for which a whole piece of columns stays in registers
+constexpr int kSums = 8;  // independent sums hide the latency of multiply-adds
 
 class ColumnsAcross final : public Plane {
  public:
@@ -39,9 +41,18 @@ class ColumnsAcross final : public Plane {
   }
 
   Walk walk(const Expr& first, const std::string& name) override {
-    RDom n(0, pieces_, first, here_ - first, name);
-    n.where(n.x < (columns_of(n.y) + tiling_.lanes - 1) / tiling_.lanes);
+    RDom n(0, pieces_, first, blocks_from(first), name);
+    n.where(n.x < pieces_of(n.y));
     return {n, n.y * pieces_ + n.x};
+  }
+
+  // A chunk of one block always has that block.
+  Expr blocks_from(const Expr& first) const {
+    return tiling_.chunk == 1 && Halide::Internal::is_const_zero(first) ? Expr(1) : here_ - first;
+  }
+
+  Expr pieces_of(const Expr& n) {
+    return (columns_of(n) + tiling_.lanes - 1) / tiling_.lanes;
   }
 
   // Row operands are scalars here, or vectors along a feature: as they lie if they lie anywhere.
@@ -163,9 +174,9 @@ class ColumnsAcross final : public Plane {
       partial.reorder_storage(order).bound_extent(lane, tree_width(tree)).vectorize(lane).unroll(j);
       // All of a column, then the next one: addresses ascend.
       partial.update().reorder(lane, tree.steps.x, j).vectorize(lane);
-      if (const auto steps = Halide::Internal::as_const_int(tree.steps.x.extent());
-          steps && *steps <= 16)
-        partial.update().unroll(tree.steps.x);
+      const auto steps = Halide::Internal::as_const_int(Halide::Internal::simplify(tree.steps.x.extent()));
+      if (steps && *steps <= kMostSteps) partial.update().unroll(tree.steps.x);
+      if (steps && *steps <= kFewSteps) partial.update().unroll(j);
     }
     if (const auto rest = serial_.find(raw.name()); rest != serial_.end())
       raw.update(stage).reorder(j, rest->second.x).vectorize(j);
@@ -190,12 +201,7 @@ class ColumnsAcross final : public Plane {
     const Var r("r"), j("j"), n("n");
     f.compute_root().bound(j, 0, tiling_.lanes).reorder_storage(order_of(f));
     f.bound_storage(n, pieces_ * tiling_.chunk).bound_storage(r, tiling_.rows);
-    bool constant = true;
-    for (const AxisId axis : panel.inner) {
-      f.bound(var(axis), 0, signature_.extent(axis));
-      constant &= signature_.fixed_extent(axis) >= 0;
-    }
-    static_cast<void>(constant);
+    for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
     for (const RDom* dom : {&all, partial ? &*partial : nullptr}) {
       if (dom == nullptr) continue;
       std::vector<Halide::VarOrRVar> order{j, r};
@@ -294,58 +300,101 @@ class ColumnsAcross final : public Plane {
     return Expr(largest ? infinity : -infinity);
   }
 
-  // Whole rows of the operand that brings the features, one column after the other.
-  Func along_features(const State& state, const Split& parts, const Panel& x) {
-    const NodeId id = state.reduction->node;
-    const Node& node = graph_.node(id);
-    const std::string name = std::to_string(id);
-    const Var r("r");
-    RDom c(0, tiling_.block, 0, here_, "c" + name);
-    c.where(c.x < columns_of(c.y));
+  // How many features the accumulators in registers hold: whole rows if they fit.
+  struct Register {
+    int width, lanes;
+    Halide::TailStrategy tail;
+  };
+
+  // --- folds that bring features: whole rows of their operand, one column after the other
+
+  // Of the columns at lanes j of pieces n.
+  Expr featured(const State& state, const Split& parts, const Panel& x, const Expr& j,
+                const Expr& n, std::vector<Expr>& guards) {
     std::vector<AxisId> axes = state.inner;
     axes.insert(axes.end(), state.features.begin(), state.features.end());
-    Point p = point(r, c.x % tiling_.lanes, c.y * pieces_ + c.x / tiling_.lanes, axes);
-    p.scope->at[column_] = block(c.y) * tiling_.block + c.x;
-    Expr value = x.func(panel_arguments(x, r, p.j, p.n, p.scope));
-    std::vector<Expr> guards;
+    const Point p = point(Var("r"), j, n, axes);
+    Expr value = x.func(panel_arguments(x, p.r, p.j, p.n, p.scope));
     if (!parts.others.empty()) value = value * other_factors(parts.others, p, column_, guards);
-    Func f("fold" + name);
+    return Halide::cast(emitter_.type(graph_.node(state.reduction->node).type.dtype), value);
+  }
+
+  Func along_features(const State& state, const Split& parts, const Panel& x) {
+    const NodeId id = state.reduction->node;
+    const ReduceFn fn = std::get<Reduce>(graph_.node(id).op).fn;
+    const std::string name = std::to_string(id);
+    const Register tile = register_of(state.features.back());
+    const int sums = sums_of(tile);
     const std::vector<Var> vars = fold_vars(state);
-    fold(f, vars, std::get<Reduce>(node.op).fn,
-         Halide::cast(emitter_.type(node.type.dtype), value));
+    std::vector<Expr> guards, again;
+    Func f("fold" + name);
+    if (sums == 1) {
+      RDom c(0, tiling_.lanes, 0, pieces_, 0, blocks_from(Expr(0)), "c" + name);
+      c.where(c.y < pieces_of(c.z));
+      c.where(c.x < columns_of(c.z) - c.y * tiling_.lanes);
+      fold(f, vars, fn, featured(state, parts, x, c.x, c.z * pieces_ + c.y, guards));
+      schedule_features(f, 0, state, tile, {c.x}, {c.y, c.z});
+    } else {
+      // Few vectors of features: more sums side by side, or each would wait for the last.
+      const Var u("u");
+      std::vector<Var> wide = vars;
+      wide.insert(wide.begin(), u);
+      RDom c(0, tiling_.lanes / sums, 0, pieces_, 0, blocks_from(Expr(0)), "c" + name);
+      c.where(c.y < columns_of(c.z) / tiling_.lanes);
+      Func partial("sums" + name);
+      fold(partial, wide, fn,
+           featured(state, parts, x, c.x * sums + u, c.z * pieces_ + c.y, guards));
+      const RDom all(0, sums, "u" + name);
+      std::vector<Expr> at{all.x};
+      at.insert(at.end(), vars.begin(), vars.end());
+      fold(f, vars, fn, partial(at));
+      RDom rest(0, tiling_.lanes, 0, blocks_from(Expr(0)), "rest" + name);
+      rest.where(rest.x < columns_of(rest.y) % tiling_.lanes);
+      const Expr last = Halide::min(columns_of(rest.y) / tiling_.lanes, pieces_ - 1);
+      f(vars) += featured(state, parts, x, rest.x, rest.y * pieces_ + last, again);
+      bound_fold(partial, state);
+      partial.bound(u, 0, sums).reorder_storage(storage_of(partial));
+      schedule_features(partial, 0, state, tile, {u, c.x}, {c.y, c.z});
+      partial.update().unroll(u).unroll(c.x);
+      schedule_features(f, 0, state, tile, {all.x}, {});
+      schedule_features(f, 1, state, tile, {rest.x}, {rest.y});
+    }
     if (!guards.empty()) {
       Expr every = Halide::Internal::const_true();
       for (const Expr& guard : guards) every = every && guard;
       guards_.emplace(f.name(), every);
     }
     bound_fold(f, state);
-    std::vector<Halide::VarOrRVar> outside;
-    for (auto axis = state.features.rbegin() + 1; axis != state.features.rend(); ++axis)
-        outside.push_back(var(*axis));
-    for (auto axis = state.inner.rbegin(); axis != state.inner.rend(); ++axis)
-      outside.push_back(var(*axis));
-    const RVar ci("ci"), co("co");
-    const Var e = var(state.features.back()), ei("ei"), eo("eo");
-    const Register width = register_of(state.features.back());
-    auto update = f.update().split(c.x, co, ci, kColumnsShared);
-    update.split(e, eo, ei, width.width, width.tail);
-    if (width.lanes > 1) {
-      f.vectorize(e, width.lanes, width.tail);
-      update.vectorize(ei, width.lanes);
-    }
-    update.unroll(ei);
-    std::vector<Halide::VarOrRVar> order{ei, ci, eo, r, co};
-    order.insert(order.end(), outside.begin(), outside.end());
-    order.push_back(c.y);
-    update.reorder(order);
     return f;
   }
 
-  // How many features the accumulators in registers hold: whole rows if they fit.
-  struct Register {
-    int width, lanes;
-    Halide::TailStrategy tail;
-  };
+  // Features fastest.
+  static std::vector<Var> storage_of(const Func& f) {
+    std::vector<Var> order = f.args();
+    std::rotate(order.begin(), order.begin() + 1, order.begin() + 2);
+    return order;
+  }
+
+  // In registers: `within` runs inside a tile of features of one row, `around` outside of it.
+  void schedule_features(Func f, int update, const State& state, const Register& tile,
+                         const std::vector<Halide::VarOrRVar>& within,
+                         const std::vector<Halide::VarOrRVar>& around) {
+    const Var e = var(state.features.back()), ei("ei"), eo("eo"), r("r");
+    if (tile.lanes > 1 && update == 0) f.vectorize(e, tile.lanes, tile.tail);
+    std::vector<Halide::VarOrRVar> order{ei};
+    order.insert(order.end(), within.begin(), within.end());
+    order.insert(order.end(), {eo, r});
+    if (!around.empty()) order.push_back(around.front());
+    for (auto axis = state.features.rbegin() + 1; axis != state.features.rend(); ++axis)
+      order.push_back(var(*axis));
+    for (auto axis = state.inner.rbegin(); axis != state.inner.rend(); ++axis)
+      order.push_back(var(*axis));
+    if (around.size() > 1) order.push_back(around.back());
+    auto stage = f.update(update);
+    stage.split(e, eo, ei, tile.width, tile.tail).reorder(order);
+    if (tile.lanes > 1) stage.vectorize(ei, tile.lanes);
+    stage.unroll(ei);
+  }
 
   Register register_of(AxisId feature) const {
     const std::int64_t extent = signature_.fixed_extent(feature);
@@ -359,6 +408,12 @@ class ColumnsAcross final : public Plane {
     }
     if (extent > 0 && extent < tiling_.lanes) return {static_cast<int>(extent), 1, exact};
     return {tiling_.lanes, tiling_.lanes, Halide::TailStrategy::GuardWithIf};
+  }
+
+  int sums_of(const Register& tile) const {
+    int sums = 1;
+    while (2 * sums * tile.width / tile.lanes <= kSums && 2 * sums <= tiling_.lanes) sums *= 2;
+    return sums;
   }
 
   void over_rows(const PlaneReduction&) override {

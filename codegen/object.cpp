@@ -79,9 +79,14 @@ void set_float_flags(llvm::Function& function) {
     if (!llvm::isa<llvm::FPMathOperator>(instruction)) continue;
     llvm::FastMathFlags flags;
     flags.setAllowContract(true);
-    if (const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction))
-      flags.setAllowReassoc(call->getIntrinsicID() == llvm::Intrinsic::vector_reduce_fadd ||
-                            call->getIntrinsicID() == llvm::Intrinsic::vector_reduce_fmul);
+    if (const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction)) {
+      const llvm::Intrinsic::ID id = call->getIntrinsicID();
+      flags.setAllowReassoc(id == llvm::Intrinsic::vector_reduce_fadd ||
+                            id == llvm::Intrinsic::vector_reduce_fmul);
+      // Of lanes with a NaN any one may win; otherwise this would be a chain of scalars.
+      flags.setNoNaNs(id == llvm::Intrinsic::vector_reduce_fmax ||
+                      id == llvm::Intrinsic::vector_reduce_fmin);
+    }
     instruction.copyFastMathFlags(flags);
   }
 }

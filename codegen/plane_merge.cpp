@@ -156,7 +156,10 @@ std::vector<Expr> Plane::state_at(const State& state, const Expr& r) const {
 }
 
 Expr Plane::state_row(const State& state) {
-  return RDom(0, Halide::min(signature_.extent(row_) - first_row_, tiling_.rows),
+  const Expr rows = tiling_.rows == 1
+                        ? Expr(1)
+                        : Halide::min(signature_.extent(row_) - first_row_, tiling_.rows);
+  return RDom(0, rows,
               "rows" + std::to_string(state.reduction->node))
       .x;
 }

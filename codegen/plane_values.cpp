@@ -24,7 +24,7 @@ Expr Plane::columns_of(const Expr& n) {
     const Var x("x");
     columns_ = Func("columns");
     columns_(x) = Halide::min(signature_.extent(column_) - block(x) * tiling_.block, tiling_.block);
-    columns_.compute_root();
+    columns_.compute_root().bound_storage(x, tiling_.chunk);
   }
   return columns_(n);
 }

@@ -174,7 +174,7 @@ std::vector<RowCount> row_counts(const Graph& graph) {
 // Code for many rows, for fewer and for few is made when it is first needed; what `options.sizes`
 // let expect is made at once.
 struct Kernel::State {
-  enum Fit { kMany, kHalf, kFew, kFits };
+  enum Fit { kMany, kHalf, kFew, kOne, kFits };
   using Clock = std::chrono::steady_clock;
 
   State(const Graph& given_graph, const Options& given, const ir::Target& row,
@@ -193,23 +193,25 @@ struct Kernel::State {
   const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes) const {
     const Fit fit = fit_of(inputs, sizes);
     std::call_once(once[fit], [&] {
-      variants[fit] =
-          std::make_unique<const Variant>(fit == kFew    ? passes::tile_columns(graph, target)
-                                          : fit == kHalf ? passes::tile_half(graph, target)
-                                                         : graph,
-                                          target, pool);
+      variants[fit] = std::make_unique<const Variant>(tiled_for(fit), target, pool);
     });
     return *variants[fit];
   }
 
+  Graph tiled_for(Fit fit) const {
+    if (fit == kFew || fit == kOne) return passes::tile_columns(graph, target, fit == kOne);
+    return fit == kHalf ? passes::tile_half(graph, target) : graph;
+  }
+
   Fit fit_of(std::span<const NamedView> inputs, const Sizes& sizes) const {
-    bool few = !counts.empty(), half = !counts.empty();
+    bool one = !counts.empty(), few = one, half = one;
     for (const RowCount& count : counts) {
       const auto rows = count.rows(inputs, sizes);
+      one = one && rows && *rows <= 1;
       few = few && rows && *rows <= passes::kFewRows;
       half = half && rows && passes::prefers_half(*rows);
     }
-    return few ? kFew : half ? kHalf : kMany;
+    return one ? kOne : few ? kFew : half ? kHalf : kMany;
   }
 
   Graph source;

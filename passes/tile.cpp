@@ -101,7 +101,7 @@ bool prefers_half(std::int64_t rows) {
          static_cast<double>(walked(kRowTile));
 }
 
-Graph tile_columns(const Graph& graph, const Target&) {
+Graph tile_columns(const Graph& graph, const Target&, bool single_row) {
   Graph result = graph;
   for (Kernel& kernel : result.kernels) {
     if (kernel.row == kNone) continue;
@@ -111,7 +111,7 @@ Graph tile_columns(const Graph& graph, const Target&) {
     }
     const bool masked = kernel.visible != kNone || kernel.solid != kNone;
     kernel.lanes = Lanes::Columns;
-    kernel.row_tile = kFewRowTile;
+    kernel.row_tile = single_row ? 1 : kFewRowTile;
     kernel.column_block = masked ? kFewColumnBlock : kFewColumns;
     kernel.chunk = kFewColumns / kernel.column_block;
   }

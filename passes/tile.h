@@ -38,7 +38,9 @@ constexpr int kFewRows = 16;
 //
 //   kernel o(o) over i, j rows=96 columns=96 chunk=10     →     rows=4 columns=1024 lanes=columns
 //
+// A single row needs no loops over rows (rows=1).
+//
 // Leaves alone, and says why in their reason: kernels that fold over rows too.
-ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target);
+ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target, bool single_row);
 
 }  // namespace fovea::passes
