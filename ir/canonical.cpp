@@ -68,8 +68,8 @@ class ExtentCheck {
 
   void visit(AxisId axis) {
     State& state = state_[static_cast<std::size_t>(axis)];
-    require(state != State::Open, Code::invalid_config,
-            "the extent of axis {} depends on itself", graph_.axis(axis).name);
+    require(state != State::Open, Code::invalid_config, "the extent of axis {} depends on itself",
+            graph_.axis(axis).name);
     if (state == State::Done) return;
     state = State::Open;
     for (const ExtentTerm& term : graph_.axis(axis).extent) {

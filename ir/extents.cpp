@@ -20,7 +20,8 @@ struct Found {
 
 class Extents {
  public:
-  explicit Extents(const Graph& graph) : graph_(graph), found_(graph.axes.size()), derived_(graph.axes.size()) {}
+  explicit Extents(const Graph& graph)
+      : graph_(graph), found_(graph.axes.size()), derived_(graph.axes.size()) {}
 
   void find(AxisId id, std::int64_t extent, const std::string& by) {
     std::optional<Found>& known = found_[static_cast<std::size_t>(id)];

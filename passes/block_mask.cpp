@@ -74,8 +74,8 @@ std::vector<bool> is_known_late(const ir::Graph& graph, const ir::Kernel& kernel
   return late;
 }
 
-// The axes of a condition that are neither the plane's nor walked outside of it: those of heads that
-// are mixed, and features.
+// The axes of a condition that are neither the plane's nor walked outside of it: those of heads
+// that are mixed, and features.
 std::vector<AxisId> extra_axes(const ir::Graph& graph, const ir::Kernel& kernel, NodeId condition) {
   std::vector<AxisId> extra;
   const std::vector<AxisId> batch = ir::region_of(graph, kernel).batch;

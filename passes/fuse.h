@@ -2,8 +2,8 @@
 // Partitions the graph into kernels, none of which stores anything on a pair plane unless it is an
 // output.
 //
-//   s = sum(d, q * k)                     kernel o(o) over i, j     one walk over the plane of i and j
-//   p = softmax(j, s)             →         s, exp(s - max), the row maximum and sum, and the
+//   s = sum(d, q * k)                     kernel o(o) over i, j     one walk over the plane of i
+//   and j p = softmax(j, s)             →         s, exp(s - max), the row maximum and sum, and the
 //   out o = sum(j, p * v)                   weighted sum live for the length of one tile
 //
 // Reductions of one plane are computed in one walk unless one needs another's result; a sum that is
@@ -23,7 +23,8 @@ namespace fovea::passes {
 
 ir::Graph fuse(const ir::Graph& graph, const ir::Target& target);
 
-// The same partition without kernels on a plane: every reduction is stored. What fusing is compared with.
+// The same partition without kernels on a plane: every reduction is stored. What fusing is compared
+// with.
 ir::Graph partition_unfused(const ir::Graph& graph, const ir::Target& target);
 
 }  // namespace fovea::passes

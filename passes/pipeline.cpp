@@ -13,11 +13,11 @@
 #include "ir/error.h"
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "passes/defer_normalization.h"
-#include "passes/reassociate.h"
 #include "passes/block_mask.h"
+#include "passes/defer_normalization.h"
 #include "passes/fuse.h"
 #include "passes/plan_buffers.h"
+#include "passes/reassociate.h"
 #include "passes/simplify.h"
 #include "passes/tile.h"
 

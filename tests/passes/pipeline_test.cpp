@@ -1,5 +1,4 @@
 #include "passes/pipeline.h"
-#include "tests/passes/same_meaning.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -14,6 +13,7 @@
 #include "ir/error.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
+#include "tests/passes/same_meaning.h"
 
 namespace fovea::passes {
 namespace {
