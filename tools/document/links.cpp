@@ -4,14 +4,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <unordered_map>
 
 namespace fovea::document {
 namespace {
 
-constexpr std::int64_t kRows = 128;   // of a piece
-constexpr double kNoticed = 0.1;      // a weight that counts as a place
-constexpr std::size_t kReadable = 4;  // letters of a word that says something
+constexpr std::int64_t kRows = 128;          // of a piece
+constexpr double kNoticed = 0.1;             // a weight that counts as a place
+constexpr std::size_t kReadable = 4;         // letters of a word that says something
+constexpr double kCell = 16, kMargin = 120;  // of the picture
 
 // The mean weights over heads of a piece, [row, key].
 std::vector<float> weights_of(const Kernel& kernel, const Document& document, const Piece& piece) {
@@ -20,6 +22,12 @@ std::vector<float> weights_of(const Kernel& kernel, const Document& document, co
               {"k", heads(document, piece.key_first(), piece.key_count())}},
              {{"w", view(weights.data(), {piece.count, piece.key_count()})}});
   return weights;
+}
+
+// A word and another form of it: kernel, kernels. That these look at each other goes without
+// saying.
+bool are_forms(const std::string& a, const std::string& b) {
+  return a.starts_with(b) || b.starts_with(a);
 }
 
 bool is_readable(const std::string& word) { return word.size() >= kReadable; }
@@ -31,7 +39,7 @@ class Collector {
   void add(std::int64_t row, std::int64_t key, float weight) {
     const std::string& from = document_.words[static_cast<std::size_t>(row)];
     const std::string& to = document_.words[static_cast<std::size_t>(key)];
-    if (from == to || !is_readable(from) || !is_readable(to)) return;
+    if (are_forms(from, to) || !is_readable(from) || !is_readable(to)) return;
     Link& link = links_.try_emplace(from + ' ' + to, Link{from, to}).first->second;
     link.weight += weight;
     ++link.places;
@@ -63,6 +71,41 @@ std::string label(double x, double y, double turn, std::string_view anchor,
       x, y, turn, anchor, word);
 }
 
+// From white by blue to nearly black; the square root shows small weights too.
+std::string colour(float weight) {
+  const double depth = std::sqrt(std::clamp(weight, 0.0f, 1.0f));
+  const auto mix = [&](double light, double middle, double dark) {
+    return static_cast<int>(depth < 0.5 ? light + (middle - light) * 2 * depth
+                                        : middle + (dark - middle) * (2 * depth - 1));
+  };
+  return fmt::format("rgb({},{},{})", mix(247, 66, 8), mix(251, 146, 29), mix(255, 198, 88));
+}
+
+std::string square(double x, double y, float weight, const std::string& title) {
+  return fmt::format(
+      "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>\n",
+      x, y, kCell - 1, kCell - 1, colour(weight), title);
+}
+
+// What the picture shows, and which colour is which weight, in the empty upper right.
+std::string legend(double side) {
+  std::string svg;
+  const double x = side - 20, y = kMargin + 40;
+  for (const auto& [line, size, down] :
+       {std::tuple{"Which words each word looks at", 18, 0},
+        std::tuple{"one row a word; columns: the words before it", 12, 22},
+        std::tuple{"mean attention weight of the heads", 12, 40}})
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" font-size=\"{}\" text-anchor=\"end\">{}</text>\n",
+                       x, y + down, size, line);
+  double left = x - 5 * 3 * kCell;
+  for (const float weight : {0.01f, 0.05f, 0.2f, 0.5f, 1.0f}) {
+    svg += square(left + 2 * kCell, y + 54, weight, fmt::format("{}", weight)) +
+           label(left + 2.5 * kCell, y + 84, 0, "middle", fmt::format("{}", weight));
+    left += 3 * kCell;
+  }
+  return svg;
+}
+
 }  // namespace
 
 Links find_links(const Kernel& weights, const Document& document, std::size_t count) {
@@ -79,7 +122,6 @@ Links find_links(const Kernel& weights, const Document& document, std::size_t co
 
 std::string heat_map(const Kernel& weights, const Document& document, std::int64_t first,
                      std::int64_t count) {
-  constexpr double kCell = 16, kMargin = 120;
   const Piece piece{first, count};
   const std::vector<float> all = weights_of(weights, document, piece);
   const std::int64_t skipped = first - piece.key_first();
@@ -98,16 +140,12 @@ std::string heat_map(const Kernel& weights, const Document& document, std::int64
     for (std::int64_t column = 0; column < row; ++column) {
       const float weight =
           all[static_cast<std::size_t>(row * piece.key_count() + skipped + column)];
-      // The square root shows small weights too.
-      const int shade = 255 - static_cast<int>(255 * std::sqrt(std::clamp(weight, 0.0f, 1.0f)));
-      svg += fmt::format(
-          "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"rgb({},{},255)\">"
-          "<title>{} looks at {}: {:.3f}</title></rect>\n",
-          kMargin + kCell * static_cast<double>(column), y, kCell - 1, kCell - 1, shade, shade,
-          word, document.words[static_cast<std::size_t>(first + column)], weight);
+      const std::string& seen = document.words[static_cast<std::size_t>(first + column)];
+      svg += square(kMargin + kCell * static_cast<double>(column), y, weight,
+                    fmt::format("{} looks at {}: {:.3f}", word, seen, weight));
     }
   }
-  return svg + "</svg>\n";
+  return svg + legend(side) + "</svg>\n";
 }
 
 }  // namespace fovea::document

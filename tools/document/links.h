@@ -15,8 +15,8 @@ struct Link {
   int places = 0;     // where that is at least a tenth
 };
 
-// The strongest links between different words, strongest first, and where a single link is
-// strongest.
+// The strongest links between different words (no forms of one: kernel, kernels), strongest first,
+// and where a single link is strongest.
 struct Links {
   std::vector<Link> strongest;
   std::int64_t place = 0;

@@ -66,7 +66,8 @@ void check_result(const Arguments& arguments, const Graph& graph, const Document
 
 void print_links(const Links& links) {
   fmt::print(
-      "\nstrongest links between words (weights of a tenth or more, summed over the document)\n");
+      "\nstrongest links between different words, not forms of one such as kernel and kernels\n"
+      "(mean weights of the heads, where at least a tenth, summed over the document)\n");
   fmt::print("  {:<18} {:<18} {:>8} {:>7}\n", "this word", "looks at", "weight", "places");
   for (const Link& link : links.strongest)
     fmt::print("  {:<18} {:<18} {:>8.2f} {:>7}\n", link.from, link.to, link.weight, link.places);
