@@ -243,10 +243,10 @@ class Fuser {
     if (!reduce) return "off the plane";
     if (is_ragged(graph_, reduce->axis))
       return "not fused: axis " + graph_.axis(reduce->axis).name + " is ragged";
-    const auto row = other_axis(id);
+    const auto row = other_axis(graph_, id);
     if (!row) return "off the plane";
     const Plane plane{*row, reduce->axis};
-    if (!worth_it(plane)) return "not fused: " + title(plane) + " is small";
+    if (!is_large(graph_, plane)) return "not fused: " + title(plane) + " is small";
     return "not fused: " + title(plane) + " holds what no tile of it tells";
   }
 

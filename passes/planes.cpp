@@ -22,6 +22,17 @@ double extent_of(const Graph& graph, AxisId axis) {
              : kUnknownExtent;
 }
 
+Leaves input_leaves(const Graph& graph) {
+  Leaves leaves(graph.nodes.size());
+  for (std::size_t id = 0; id < leaves.size(); id++)
+    leaves[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+  return leaves;
+}
+
+double volume(const Graph& graph, const Plane& plane) {
+  return extent_of(graph, plane.first) * extent_of(graph, plane.second);
+}
+
 class Finder {
  public:
   explicit Finder(const Graph& graph) : graph_(graph), found_(no_planes(graph)) { find_groups(); }
@@ -29,60 +40,13 @@ class Finder {
   Planes planes() && { return std::move(found_); }
 
  private:
-  // The plane that a reduction folds: its axis, and the axis along which its operands differ most.
-  std::optional<AxisId> other_axis(NodeId id) const {
-    const AxisId column = std::get<Reduce>(graph_.node(id).op).axis;
-    const Leaves inputs = input_leaves();
-    std::optional<AxisId> best;
-    for (const bool indices : {false, true}) {
-      double best_size = 0;
-      for (const Factor& factor : product_of(graph_, graph_.node(id).inputs[0], inputs).factors) {
-        const Node& node = graph_.node(factor.node);
-        if (!node.type.has(column) || inputs[factor.node] || std::holds_alternative<Read>(node.op))
-          continue;
-        const std::set<NodeId> from = sources(graph_, factor.node, indices);
-        for (const AxisId row : node.type.axes) {
-          if (row == column || is_ragged(graph_, row)) continue;
-          const auto differ = [&](AxisId with, AxisId without) {
-            return std::ranges::any_of(from, [&](NodeId source) {
-              const Type& type = graph_.node(source).type;
-              return type.has(with) && !type.has(without);
-            });
-          };
-          if (differ(row, column) && differ(column, row) && extent_of(graph_, row) >= best_size) {
-            best = row;
-            best_size = extent_of(graph_, row);
-          }
-        }
-      }
-      if (best) return best;
-    }
-    return best;
-  }
-
-  Leaves input_leaves() const {
-    Leaves leaves(graph_.nodes.size());
-    for (std::size_t id = 0; id < leaves.size(); id++)
-      leaves[id] = std::holds_alternative<Input>(graph_.nodes[id].op);
-    return leaves;
-  }
-
-  double volume(const Plane& plane) const {
-    return extent_of(graph_, plane.first) * extent_of(graph_, plane.second);
-  }
-
-  bool worth_it(const Plane& plane) const {
-    return volume(plane) >= kSmallestPlane && extent_of(graph_, plane.first) >= kShortAxis &&
-           extent_of(graph_, plane.second) >= kShortAxis;
-  }
-
   void find_groups() {
     // A plane is unordered; its columns are the axis that more reductions, and any maximum, fold.
     std::map<Plane, std::map<AxisId, int>> votes;
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
       const Reduce* reduce = std::get_if<Reduce>(&graph_.nodes[id].op);
       if (!reduce || is_ragged(graph_, reduce->axis)) continue;
-      if (const auto row = other_axis(id)) {
+      if (const auto row = other_axis(graph_, id)) {
         const Plane key = std::minmax(*row, reduce->axis);
         votes[key][reduce->axis] += reduce->fn == ReduceFn::Max ? 1000 : 1;
       }
@@ -93,7 +57,7 @@ class Finder {
       const int second = by_axis.contains(key.second) ? by_axis.at(key.second) : 0;
       const Plane plane =
           second >= first ? Plane{key.first, key.second} : Plane{key.second, key.first};
-      if (worth_it(plane)) planes.emplace_back(plane, volume(plane));
+      if (is_large(graph_, plane)) planes.emplace_back(plane, volume(graph_, plane));
     }
     std::ranges::sort(planes, {}, [](const std::pair<Plane, double>& of) {
       return std::pair(-of.second, Plane(std::minmax(of.first.first, of.first.second)));
@@ -139,7 +103,7 @@ class Finder {
   // Of the reductions of a plane: those of level n need results of level n - 1, of this plane or of
   // any.
   std::map<NodeId, int> levels(const Plane& plane, bool of_any) const {
-    const Leaves leaves = input_leaves();
+    const Leaves leaves = input_leaves(graph_);
     std::map<NodeId, int> depth, level;  // of all of them in the order of dependency
     for (const auto& [id, own] : plane_of_) {
       const NodeId followed = own == plane || of_any
@@ -295,6 +259,41 @@ std::set<NodeId> sources(const Graph& graph, NodeId node, bool indices) {
   std::set<NodeId> into, seen;
   collect_sources(graph, node, indices, into, seen);
   return into;
+}
+
+std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
+  const AxisId column = std::get<Reduce>(graph.node(id).op).axis;
+  const Leaves inputs = input_leaves(graph);
+  std::optional<AxisId> best;
+  for (const bool indices : {false, true}) {
+    double best_size = 0;
+    for (const Factor& factor : product_of(graph, graph.node(id).inputs[0], inputs).factors) {
+      const Node& node = graph.node(factor.node);
+      if (!node.type.has(column) || inputs[factor.node] || std::holds_alternative<Read>(node.op))
+        continue;
+      const std::set<NodeId> from = sources(graph, factor.node, indices);
+      for (const AxisId row : node.type.axes) {
+        if (row == column || is_ragged(graph, row)) continue;
+        const auto differ = [&](AxisId with, AxisId without) {
+          return std::ranges::any_of(from, [&](NodeId source) {
+            const Type& type = graph.node(source).type;
+            return type.has(with) && !type.has(without);
+          });
+        };
+        if (differ(row, column) && differ(column, row) && extent_of(graph, row) >= best_size) {
+          best = row;
+          best_size = extent_of(graph, row);
+        }
+      }
+    }
+    if (best) return best;
+  }
+  return best;
+}
+
+bool is_large(const Graph& graph, const Plane& plane) {
+  return volume(graph, plane) >= kSmallestPlane && extent_of(graph, plane.first) >= kShortAxis &&
+         extent_of(graph, plane.second) >= kShortAxis;
 }
 
 bool is_ragged(const Graph& graph, AxisId axis) { return graph.axis(axis).degree != kNone; }

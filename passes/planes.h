@@ -2,6 +2,7 @@
 // of `fuse`.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -34,6 +35,13 @@ Planes no_planes(const ir::Graph& graph);
 
 // What a node's value is read from: inputs (also through reads), and with `indices` axes as values.
 std::set<ir::NodeId> sources(const ir::Graph& graph, ir::NodeId node, bool indices);
+
+// The plane that a reduction folds is that of its axis and of this one, along which its operands
+// differ most; nothing if they do not.
+std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reduction);
+
+// Whether a plane is worth a walk.
+bool is_large(const ir::Graph& graph, const Plane& plane);
 
 bool is_ragged(const ir::Graph& graph, ir::AxisId axis);
 
