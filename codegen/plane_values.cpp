@@ -42,7 +42,7 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (!on_plane(id)) return {};
   if (id != defining_)
     if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
-  if (std::holds_alternative<Reduce>(node.op)) return call(contraction(id, 1), scope);
+  if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
     return exp2_below(stable_argument(*exponent, scope));
   if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], kLog2E, scope));

@@ -214,6 +214,13 @@ out s2 = sum(m, t * a * sum(d, r2 * a)))");
   CHECK(planes.stored == 0);
 }
 
+TEST_CASE("fuse: a contraction within a sum, with a factor of its own") {
+  check(std::string(kHead) + R"(
+w : f32[h, i, e]
+t = sum(e, w * 0.5 * v)
+out o = sum(j, (t - 1.0) * v))");
+}
+
 TEST_CASE("fuse: what cannot be fused is right all the same") {
   check(std::string(kHead) + "out best = argmax(j, sum(d, q * k))");
   check(std::string(kHead) + R"(
