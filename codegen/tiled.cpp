@@ -292,7 +292,8 @@ Function lower_evaluate(TiledContext& context) {
   emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
     if (context.source.leaves[id]) return signature.load(id, scope, {kernel.row, kernel.column});
     const Reduce* reduce = std::get_if<Reduce>(&graph.node(id).op);
-    return reduce ? inline_fold(emitter, id, *reduce, graph, scope) : Expr();
+    if (!reduce || is_multiple(graph, id)) return Expr();
+    return inline_fold(emitter, id, *reduce, graph, scope);
   };
   Function function;
   function.name = context.source.name + "_evaluate";

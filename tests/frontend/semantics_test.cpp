@@ -108,6 +108,18 @@ out o = sum(j, softmax(j, where(j != 3, t, -inf)) * v)
   CHECK(all_finite(run(compile(graph), graph, inputs, sizes).at("o")));
 }
 
+TEST_CASE("semantics: masks of numbers and of extents, by row and by column") {
+  for (const char* join : {"&&", "||"}) {
+    const Graph graph = parse(std::string(kHead) + R"(
+x : f32[i]
+m = x < 0.0 )" + join + R"( j <= i + size(j) - size(i)
+out o = sum(j, softmax(j, where(m, sum(d, q * k) * 0.25, -inf)) * v)
+)");
+    const Sizes sizes = {{"i", 129}, {"j", 64}};
+    check(graph, inputs_of(graph, sizes), sizes);
+  }
+}
+
 TEST_CASE("semantics: NaN that is seen shows in the rows that see it and in no others") {
   const Graph graph = parse(std::string(kHead) + R"(
 out o = sum(j, softmax(j, where(j <= i, sum(d, q * k) * 0.25, -inf)) * v)
