@@ -38,10 +38,10 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (scope->moved) return {};
   if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
   const Node& node = graph_.node(id);
+  if (on_plane(id) && id != defining_)
+    if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
   if (as_map(node, Fn::Where)) return branch(node, scope);
   if (!on_plane(id)) return {};
-  if (id != defining_)
-    if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
   if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
     return exp2_below(stable_argument(*exponent, scope));

@@ -221,6 +221,13 @@ t = sum(e, w * 0.5 * v)
 out o = sum(j, (t - 1.0) * v))");
 }
 
+TEST_CASE("fuse: masked weights that are summed alone and within a product") {
+  check(std::string(kHead) + R"(
+p = where(j <= i, relu(sum(d, q * k) * 0.25), 0.0)
+out o = sum(j, p * v)
+out r = sum(j, p * sum(e, v * 0.5)))");
+}
+
 TEST_CASE("fuse: what cannot be fused is right all the same") {
   check(std::string(kHead) + "out best = argmax(j, sum(d, q * k))");
   check(std::string(kHead) + R"(
