@@ -1,16 +1,15 @@
 // Columns across the lanes: a step for few rows (codegen/plane.h).
 //
-// A piece is one vector of columns. Nothing is transposed and no row operand is packed that lies well
-// already; keys and values are read once, at ascending addresses, and the rows at hand share each
-// piece while it is in the first cache.
+// A piece is one vector of columns. Nothing is transposed and no row operand is packed that lies
+// well already; keys and values are read once, at ascending addresses, and the rows at hand share
+// each piece while it is in the first cache.
 #include <Halide.h>
-
-#include "codegen/plane.h"
 
 #include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "codegen/plane.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -25,7 +24,7 @@ using namespace ir;
 
 constexpr int kMostSteps = 16;  // vectors of a column operand that are multiplied without a loop
 constexpr int kFewSteps = 2;    // and for which a whole piece of columns stays in registers
-constexpr int kSums = 8;  // independent sums hide the latency of multiply-adds
+constexpr int kSums = 8;        // independent sums hide the latency of multiply-adds
 
 class ColumnsAcross final : public Plane {
  public:
@@ -51,9 +50,7 @@ class ColumnsAcross final : public Plane {
     return tiling_.chunk == 1 && Halide::Internal::is_const_zero(first) ? Expr(1) : here_ - first;
   }
 
-  Expr pieces_of(const Expr& n) {
-    return (columns_of(n) + tiling_.lanes - 1) / tiling_.lanes;
-  }
+  Expr pieces_of(const Expr& n) { return (columns_of(n) + tiling_.lanes - 1) / tiling_.lanes; }
 
   // Row operands are scalars here, or vectors along a feature: as they lie if they lie anywhere.
   Expr packed(NodeId id, double scale, const ScopePtr& scope) override {
@@ -120,8 +117,8 @@ class ColumnsAcross final : public Plane {
     return term;
   }
 
-  void define_contraction(Contraction& result, NodeId id, double scale, const std::vector<Var>& vars,
-                          std::vector<Expr>& guards) override {
+  void define_contraction(Contraction& result, NodeId id, double scale,
+                          const std::vector<Var>& vars, std::vector<Expr>& guards) override {
     invariant(scale == 1, "scales stay outside");
     const Node& node = graph_.node(id);
     const Reduce& reduce = std::get<Reduce>(node.op);
@@ -174,7 +171,8 @@ class ColumnsAcross final : public Plane {
       partial.reorder_storage(order).bound_extent(lane, tree_width(tree)).vectorize(lane).unroll(j);
       // All of a column, then the next one: addresses ascend.
       partial.update().reorder(lane, tree.steps.x, j).vectorize(lane);
-      const auto steps = Halide::Internal::as_const_int(Halide::Internal::simplify(tree.steps.x.extent()));
+      const auto steps =
+          Halide::Internal::as_const_int(Halide::Internal::simplify(tree.steps.x.extent()));
       if (steps && *steps <= kMostSteps) partial.update().unroll(tree.steps.x);
       if (steps && *steps <= kFewSteps) partial.update().unroll(j);
     }
@@ -223,8 +221,7 @@ class ColumnsAcross final : public Plane {
     for (const AxisId axis : context_.other_axes(graph_.node(reduction.node).type))
       if (std::ranges::find(parts.features, axis) == parts.features.end())
         state.inner.push_back(axis);
-    Func f = parts.features.empty() ? across_lanes(state, x)
-                                                            : along_features(state, parts, x);
+    Func f = parts.features.empty() ? across_lanes(state, x) : along_features(state, parts, x);
     if (followed(reduction.node)) maxima_.emplace(reduction.node, f);
     keep(std::move(state), f);
   }

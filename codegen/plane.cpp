@@ -1,7 +1,7 @@
 // What becomes a panel or a contraction, and their definitions (codegen/plane.h).
-#include <Halide.h>
-
 #include "codegen/plane.h"
+
+#include <Halide.h>
 
 #include <algorithm>
 #include <limits>
@@ -89,7 +89,8 @@ std::optional<bool> Plane::when_clear(NodeId id) const {
   for (const NodeId mask : masks_)
     if (as_map(graph_.node(mask), Fn::Not) && graph_.node(mask).inputs[0] == id) return false;
   const Node& node = graph_.node(id);
-  if (as_map(node, Fn::And) && std::ranges::all_of(node.inputs, [&](NodeId n) { return when_clear(n) == true; }))
+  if (as_map(node, Fn::And) &&
+      std::ranges::all_of(node.inputs, [&](NodeId n) { return when_clear(n) == true; }))
     return true;
   return std::nullopt;
 }
@@ -127,14 +128,16 @@ bool Plane::followed(NodeId maximum) const {
 
 bool Plane::base_two(NodeId maximum) const {
   for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
-    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum && found->base_two)
+    if (const auto found = stabilised(graph_, id);
+        found && found->maximum == maximum && found->base_two)
       return true;
   return false;
 }
 
 // Contractions inside others, and those that several panels need, are panels themselves.
 void Plane::plan() {
-  for (const PlaneReduction& reduction : context_.region.reductions) wanted_.insert(split(reduction).panel);
+  for (const PlaneReduction& reduction : context_.region.reductions)
+    wanted_.insert(split(reduction).panel);
   for (bool changed = true; changed;) {
     changed = false;
     std::map<NodeId, int> users;
@@ -151,8 +154,8 @@ void Plane::plan() {
   }
 }
 
-void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found, std::set<NodeId>& nested,
-                       std::set<NodeId>& seen, bool inside) const {
+void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found,
+                              std::set<NodeId>& nested, std::set<NodeId>& seen, bool inside) const {
   if (!seen.insert(id).second || context_.source.leaves[id] || !on_plane(id)) return;
   if (!root && panel_of(id)) return;
   const Node& node = graph_.node(id);
@@ -163,14 +166,16 @@ void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found, std
     return;
   }
   if (fold) found.insert(id);
-  for (const NodeId input : node.inputs) find_contractions(input, false, found, nested, seen, inside || fold);
+  for (const NodeId input : node.inputs)
+    find_contractions(input, false, found, nested, seen, inside || fold);
 }
 
 // A wanted panel that holds this node times a constant.
 const PanelKey* Plane::panel_of(NodeId id) const {
   const PanelKey* best = nullptr;
   for (const PanelKey& key : wanted_)
-    if (key.factors.size() == 1 && key.factors[0].first == id && !key.factors[0].second && !key.negative)
+    if (key.factors.size() == 1 && key.factors[0].first == id && !key.factors[0].second &&
+        !key.negative)
       if (!best || key.scale == 1) best = &key;
   return best;
 }
@@ -199,7 +204,8 @@ const Panel& Plane::panel(const PanelKey& key) {
   }
   // Where every mask holds first, then the mask over the blocks that need it.
   std::set<NodeId> conditions, seen;
-  for (const auto& [node, inverted] : key.factors) find_masks(node, key.factors.size() == 1, conditions, seen);
+  for (const auto& [node, inverted] : key.factors)
+    find_masks(node, key.factors.size() == 1, conditions, seen);
   const auto evaluate = [&](std::map<NodeId, bool> assumed, const Expr& block) {
     std::swap(assumed_, assumed);
     point_ = point(r, j, block, result.inner);
@@ -218,7 +224,8 @@ const Panel& Plane::panel(const PanelKey& key) {
     const bool clear = *when_clear(mask);
     const Expr hidden = evaluate({{mask, !clear}}, partial.n);
     if (!heavy_) masked = hidden;
-    value = evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all.n);
+    value =
+        evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all.n);
     heavy = heavy_;
   } else {
     value = evaluate({}, all.n);
@@ -272,8 +279,8 @@ void Plane::find_masks(NodeId id, bool root, std::set<NodeId>& into, std::set<No
   for (const NodeId input : node.inputs) find_masks(input, false, into, seen);
 }
 
-std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, const Expr& j, const Expr& n,
-                                  const ScopePtr& scope) {
+std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, const Expr& j,
+                                         const Expr& n, const ScopePtr& scope) {
   std::vector<Expr> at{r, j, n};
   for (const AxisId axis : panel.inner) at.push_back(scope->at[axis]);
   return at;
@@ -326,7 +333,8 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
                          : Halide::cast<float>(emitter_.value(factor.node, point_.scope));
     if (takes) scale = 1;
     result = !result.defined() ? (factor.inverted ? 1.f / x : x)
-             : factor.inverted ? result / x : result * x;
+             : factor.inverted ? result / x
+                               : result * x;
   }
   emitter_.guards = nullptr;
   if (!result.defined()) return emitter_.number(scale);
@@ -364,7 +372,8 @@ void Plane::fold(Func f, const std::vector<Var>& vars, ReduceFn fn, const Expr& 
         f(vars) = Halide::select(x < f(vars) || not_a_number(x), x, f(vars));
       }
       return;
-    case ReduceFn::ArgMax: invariant(false, "argmax is not fused");
+    case ReduceFn::ArgMax:
+      invariant(false, "argmax is not fused");
   }
 }
 

@@ -1,7 +1,7 @@
-// codegen/plane.h — one step of a kernel on a pair plane, whatever lies across the lanes: which values
-// become panels and contractions, what nodes mean at a point, and how a chunk joins the state of its
-// tile. How loops run is left to one class for each orientation (step.cpp). For .cpp files of this
-// folder, which include Halide.h first.
+// codegen/plane.h — one step of a kernel on a pair plane, whatever lies across the lanes: which
+// values become panels and contractions, what nodes mean at a point, and how a chunk joins the
+// state of its tile. How loops run is left to one class for each orientation (step.cpp,
+// columns.cpp). For .cpp files of this folder, which include Halide.h first.
 #pragma once
 
 #include <limits>
@@ -73,8 +73,8 @@ class Plane {
   virtual Halide::Expr column(const Halide::Expr& j, const Halide::Expr& n) = 0;
   // Over the pieces of the chunk from block `first` on.
   virtual Walk walk(const Halide::Expr& first, const std::string& name) = 0;
-  // The definition of a fold over a feature axis at (r, j, n), times `scale`; what is then to be
-  // multiplied is left in guards.
+  // The definition of a fold over a feature axis at point_, times `scale`. Where a condition left
+  // in `guards` is false it counts as 0.
   virtual void define_contraction(Contraction& contraction, ir::NodeId id, double scale,
                                   const std::vector<Halide::Var>& vars,
                                   std::vector<Halide::Expr>& guards) = 0;
@@ -178,8 +178,8 @@ class Plane {
   Point point_;
   ir::NodeId defining_ = ir::kNone;
   int panel_count_ = 0;
-  bool natural_ = false;  // row operands as they lie, not packed
-  bool heavy_ = false;    // the value at hand has a contraction
+  bool natural_ = false;      // row operands as they lie, not packed
+  bool heavy_ = false;        // the value at hand has a contraction
   bool counts_rows_ = false;  // only the rows that there are join the state
   bool defer_ = false;        // product_term leaves constants in deferred_scale_
   double deferred_scale_ = 1;

@@ -1,11 +1,10 @@
 // A chunk's folds into the tile's state (codegen/plane.h).
 #include <Halide.h>
 
-#include "codegen/plane.h"
-
 #include <algorithm>
 #include <limits>
 
+#include "codegen/plane.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -19,13 +18,13 @@ using Kind = runtime::Argument::Kind;
 
 void Plane::keep(State state, const Func& fold) {
   const Node& node = graph_.node(state.reduction->node);
-  state.buffer = context_.add(
-      {context_.source.name + ".state" + std::to_string(state.reduction->node),
-       runtime::Buffer::Role::scratch,
-       node.type.dtype == Dtype::Bool ? runtime::Type::boolean
-       : is_float(node.type.dtype)    ? runtime::Type::f32
-                                      : runtime::Type::i32,
-       context_.sizes(state_axes(state))});
+  state.buffer =
+      context_.add({context_.source.name + ".state" + std::to_string(state.reduction->node),
+                    runtime::Buffer::Role::scratch,
+                    node.type.dtype == Dtype::Bool ? runtime::Type::boolean
+                    : is_float(node.type.dtype)    ? runtime::Type::f32
+                                                   : runtime::Type::i32,
+                    context_.sizes(state_axes(state))});
   context_.states.push_back(std::move(state));
   folds_.push_back(fold);
 }
@@ -42,7 +41,8 @@ void Plane::merge() {
     if (!followed(id)) continue;
     const std::vector<Var> vars = state_vars(state);
     Halide::ImageParam old = signature_.buffer(state.buffer, Halide::Float(32), extents(state));
-    Func both("both" + std::to_string(id)), a("keep" + std::to_string(id)), b("take" + std::to_string(id));
+    Func both("both" + std::to_string(id)), a("keep" + std::to_string(id)),
+        b("take" + std::to_string(id));
     const Expr before = old(vars), chunk = folds_[n](fold_arguments(state, r));
     both(vars) = Halide::Tuple(before, Halide::max(before, chunk));
     a(vars) = exp2_below(both(vars)[0] - both(vars)[1]);
@@ -77,7 +77,8 @@ void Plane::merge() {
   }
 }
 
-void Plane::merge_plain(const State& state, const Func& fold, const std::map<NodeId, std::pair<Func, Func>>& rescale) {
+void Plane::merge_plain(const State& state, const Func& fold,
+                        const std::map<NodeId, std::pair<Func, Func>>& rescale) {
   const NodeId id = state.reduction->node;
   const std::vector<Var> vars = state_vars(state);
   const Expr row = counts_rows_ ? state_row(state) : Expr(Var("r"));
@@ -91,23 +92,27 @@ void Plane::merge_plain(const State& state, const Func& fold, const std::map<Nod
   f(vars) = Halide::undef(fresh.type());
   if (const auto of = rescale.find(state.reduction->maximum); of != rescale.end()) {
     // The maximum may have fewer axes than what follows it.
-    const auto maximum = std::ranges::find_if(context_.states, [&](const State& s) {
-      return s.reduction->node == of->first;
-    });
+    const auto maximum = std::ranges::find_if(
+        context_.states, [&](const State& s) { return s.reduction->node == of->first; });
     const std::vector<Expr> where = state_at(*maximum, row);
     f(at) = f(at) * of->second.first(where) + fresh * of->second.second(where);
   } else {
     switch (std::get<Reduce>(graph_.node(id).op).fn) {
-      case ReduceFn::Sum: f(at) += fresh; break;
+      case ReduceFn::Sum:
+        f(at) += fresh;
+        break;
       case ReduceFn::Max:
-        f(at) = !fresh.type().is_float() ? Halide::max(f(at), fresh)
-                                           : Halide::select(fresh > f(at) || not_a_number(fresh), fresh, f(at));
+        f(at) = !fresh.type().is_float()
+                    ? Halide::max(f(at), fresh)
+                    : Halide::select(fresh > f(at) || not_a_number(fresh), fresh, f(at));
         break;
       case ReduceFn::Min:
-        f(at) = !fresh.type().is_float() ? Halide::min(f(at), fresh)
-                                           : Halide::select(fresh < f(at) || not_a_number(fresh), fresh, f(at));
+        f(at) = !fresh.type().is_float()
+                    ? Halide::min(f(at), fresh)
+                    : Halide::select(fresh < f(at) || not_a_number(fresh), fresh, f(at));
         break;
-      case ReduceFn::ArgMax: break;
+      case ReduceFn::ArgMax:
+        break;
     }
   }
   const auto sizes = extents(state);
@@ -143,7 +148,8 @@ std::vector<Var> Plane::state_vars(const State& state) const {
 // The Func of a chunk's fold has rows before inner axes in the order of `inner`.
 std::vector<Expr> Plane::fold_arguments(const State& state, const Expr& r) const {
   std::vector<Expr> result;
-  for (auto axis = state.features.rbegin(); axis != state.features.rend(); ++axis) result.push_back(var(*axis));
+  for (auto axis = state.features.rbegin(); axis != state.features.rend(); ++axis)
+    result.push_back(var(*axis));
   result.push_back(r);
   for (const AxisId axis : state.inner) result.push_back(var(axis));
   return result;
@@ -156,12 +162,9 @@ std::vector<Expr> Plane::state_at(const State& state, const Expr& r) const {
 }
 
 Expr Plane::state_row(const State& state) {
-  const Expr rows = tiling_.rows == 1
-                        ? Expr(1)
-                        : Halide::min(signature_.extent(row_) - first_row_, tiling_.rows);
-  return RDom(0, rows,
-              "rows" + std::to_string(state.reduction->node))
-      .x;
+  const Expr rows =
+      tiling_.rows == 1 ? Expr(1) : Halide::min(signature_.extent(row_) - first_row_, tiling_.rows);
+  return RDom(0, rows, "rows" + std::to_string(state.reduction->node)).x;
 }
 
 void Plane::bind(Func f, const State& state) {

@@ -1,11 +1,10 @@
 // Values of nodes on the plane, and what they are made of (codegen/plane.h).
 #include <Halide.h>
 
-#include "codegen/plane.h"
-
 #include <algorithm>
 #include <limits>
 
+#include "codegen/plane.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -47,7 +46,8 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
     return exp2_below(stable_argument(*exponent, scope));
   if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], kLog2E, scope));
   if (as_map(node, Fn::Exp2)) return exp2_any(scaled(node.inputs[0], 1, scope));
-  if (as_map(node, Fn::Sigmoid)) return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -kLog2E, scope)));
+  if (as_map(node, Fn::Sigmoid))
+    return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -kLog2E, scope)));
   if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
   return {};
 }
@@ -109,8 +109,8 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
       return call(panel(*key), scope, 1);
     return times(emitter_.value(id, scope));
   }
-  if (const Reduce* reduce = std::get_if<Reduce>(&node.op); reduce && reduce->fn == ReduceFn::Sum &&
-                                                            is_float(node.type.dtype))
+  if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
+      reduce && reduce->fn == ReduceFn::Sum && is_float(node.type.dtype))
     return scaled_contraction(id, factor, scope);
   if (as_map(node, Fn::Mul)) {
     for (const int n : {0, 1})
@@ -120,12 +120,16 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
            Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
   if (as_map(node, Fn::Div)) {
-    if (const Constant* c = constant(node.inputs[1])) return scaled(node.inputs[0], factor / c->value, scope);
-    return scaled(node.inputs[0], factor, scope) / Halide::cast<float>(emitter_.value(node.inputs[1], scope));
+    if (const Constant* c = constant(node.inputs[1]))
+      return scaled(node.inputs[0], factor / c->value, scope);
+    return scaled(node.inputs[0], factor, scope) /
+           Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
   if (as_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
-  if (as_map(node, Fn::Add)) return scaled(node.inputs[0], factor, scope) + scaled(node.inputs[1], factor, scope);
-  if (as_map(node, Fn::Sub)) return scaled(node.inputs[0], factor, scope) - scaled(node.inputs[1], factor, scope);
+  if (as_map(node, Fn::Add))
+    return scaled(node.inputs[0], factor, scope) + scaled(node.inputs[1], factor, scope);
+  if (as_map(node, Fn::Sub))
+    return scaled(node.inputs[0], factor, scope) - scaled(node.inputs[1], factor, scope);
   if (as_map(node, Fn::Where)) {
     const auto known = assumed_.find(node.inputs[0]);
     if (known != assumed_.end()) return scaled(node.inputs[known->second ? 1 : 2], factor, scope);
@@ -149,20 +153,25 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
   auto at = std::ranges::find(context_.packed, what, &Packed::what);
   const Node& node = graph_.node(id);
   const bool truth = node.type.dtype == Dtype::Bool && scale == 1;
-  const Halide::Type type = truth ? Halide::UInt(8) : scale != 1 ? Halide::Float(32) : emitter_.type(node.type.dtype);
+  const Halide::Type type = truth        ? Halide::UInt(8)
+                            : scale != 1 ? Halide::Float(32)
+                                         : emitter_.type(node.type.dtype);
   if (at == context_.packed.end()) {
     Packed fresh{what, context_.other_axes(node.type), -1};
-    runtime::Buffer buffer{context_.source.name + ".packed" + std::to_string(context_.packed.size()),
-                           runtime::Buffer::Role::scratch,
-                           truth ? runtime::Type::boolean
-                           : type.is_float() ? runtime::Type::f32 : runtime::Type::i32,
-                           context_.sizes(context_.packed_axes(fresh))};
+    runtime::Buffer buffer{
+        context_.source.name + ".packed" + std::to_string(context_.packed.size()),
+        runtime::Buffer::Role::scratch,
+        truth             ? runtime::Type::boolean
+        : type.is_float() ? runtime::Type::f32
+                          : runtime::Type::i32,
+        context_.sizes(context_.packed_axes(fresh))};
     fresh.buffer = context_.add(buffer);
     context_.packed.push_back(fresh);
     at = context_.packed.end() - 1;
   }
   const std::vector<AxisId> axes = context_.packed_axes(*at);
-  Halide::ImageParam image = signature_.buffer(at->buffer, type, context_.extents(signature_, axes));
+  Halide::ImageParam image =
+      signature_.buffer(at->buffer, type, context_.extents(signature_, axes));
   std::vector<Expr> where;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     where.push_back(*axis == row_ ? point_.r : scope->at[*axis]);
@@ -171,7 +180,8 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
 }
 
 // The loop around them ends with the axis that is folded; the other may run past its end.
-Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, AxisId folded, std::vector<Expr>& guards) {
+Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, AxisId folded,
+                          std::vector<Expr>& guards) {
   const Point outer = point_;
   unbounded_ = {folded == column_ ? row_ : column_};
   point_ = p;
@@ -180,7 +190,9 @@ Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, Ax
   Expr result;
   for (const Factor& factor : factors) {
     const Expr x = Halide::cast<float>(emitter_.value(factor.node, p.scope));
-    result = !result.defined() ? (factor.inverted ? 1.f / x : x) : factor.inverted ? result / x : result * x;
+    result = !result.defined() ? (factor.inverted ? 1.f / x : x)
+             : factor.inverted ? result / x
+                               : result * x;
   }
   emitter_.guards = nullptr;
   natural_ = false;

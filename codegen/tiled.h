@@ -1,11 +1,13 @@
 // codegen/tiled.h — the step of a kernel on a pair plane, in the making. For .cpp files of this folder,
 // which include Halide.h first.
 //
-// The plane lies as [column][row], rows across the lanes: a tile of rows times the blocks of a chunk.
-//   packed    row operands, one vector of rows for each of their other coordinates
-//   contraction  a fold of a term over a feature axis, in a register tile of rows x columns
+// A tile of rows times the blocks of a chunk:
+//   packed    row operands that prepare writes once for the tile
+//   contraction  a fold of a term over a feature axis, to a value on the plane
 //   panel     a product of plane values, kept for the length of a step
 //   folds     of panels, over columns to accumulators of the tile, over rows to stored accumulators
+// With many rows they lie across the lanes, the plane as [column][row] (step.cpp); with few rows the
+// columns do, the plane as [row][column] (columns.cpp).
 #pragma once
 
 #include <map>

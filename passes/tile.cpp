@@ -63,8 +63,15 @@ int chunk_for(const Graph& graph, const Region& region, int block) {
 }
 
 constexpr int kFewRowTile = 4;
-constexpr int kFewColumns = 1024;    // of a chunk of few rows
+constexpr int kFewColumns = 1024;    // of a chunk of few rows, at most
 constexpr int kFewColumnBlock = 64;  // where blocks may be skipped
+
+int few_columns(const Graph& graph, const Region& region, int rows) {
+  const double values = plane_values(graph, region) * rows * sizeof(float);
+  int columns = kFewColumns;
+  while (columns > kFewColumnBlock && values * columns > kPanelBytes) columns /= 2;
+  return columns;
+}
 
 bool folds_rows(const Region& region) {
   return std::ranges::any_of(region.reductions,
@@ -101,19 +108,21 @@ bool prefers_half(std::int64_t rows) {
          static_cast<double>(walked(kRowTile));
 }
 
-Graph tile_columns(const Graph& graph, const Target&, bool single_row) {
-  Graph result = graph;
+Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
+  Graph result = tile_half(graph, target);
   for (Kernel& kernel : result.kernels) {
     if (kernel.row == kNone) continue;
-    if (folds_rows(region_of(graph, kernel))) {
+    const Region region = region_of(graph, kernel);
+    if (folds_rows(region)) {
       kernel.reason += "; rows across the lanes: it folds over rows too";
       continue;
     }
-    const bool masked = kernel.visible != kNone || kernel.solid != kNone;
     kernel.lanes = Lanes::Columns;
     kernel.row_tile = single_row ? 1 : kFewRowTile;
-    kernel.column_block = masked ? kFewColumnBlock : kFewColumns;
-    kernel.chunk = kFewColumns / kernel.column_block;
+    const int columns = few_columns(graph, region, kernel.row_tile);
+    const bool masked = kernel.visible != kNone || kernel.solid != kNone;
+    kernel.column_block = masked ? kFewColumnBlock : columns;
+    kernel.chunk = columns / kernel.column_block;
   }
   return result;
 }

@@ -40,7 +40,8 @@ constexpr int kFewRows = 16;
 //
 // A single row needs no loops over rows (rows=1).
 //
-// Leaves alone, and says why in their reason: kernels that fold over rows too.
+// Kernels that fold over rows too become half tiles of rows; their reason says so. Leaves alone:
+// kernels off the plane.
 ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target, bool single_row);
 
 }  // namespace fovea::passes

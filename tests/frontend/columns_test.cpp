@@ -291,7 +291,7 @@ void compare(const Example& example, int d, int e, const std::string& target,
   options.sizes = sizes_of(graph, 1, 100);
   const Kernel kernel = compile(graph, options);
   for (const std::int64_t columns : keys)
-    for (std::int64_t rows = 1; rows <= 4; rows += columns > 1000 ? 3 : 1) {
+    for (std::int64_t rows = 1; rows <= 7; rows += columns > 1000 ? 3 : 1) {
       const Sizes sizes = sizes_of(graph, rows, columns);
       INFO(std::string(example.name), " on ", target, ": ", rows, " x ", columns, ", features ", d,
            ", ", e);
@@ -334,6 +334,26 @@ TEST_CASE("what is behind a mask does not matter to few rows") {
     run(kernel, sizes);
     CHECK(run.error(sizes) < 1e-5);
   }
+}
+
+TEST_CASE("a kernel that folds over rows too keeps rows across the lanes, and says why") {
+  const Graph graph = parse(R"(
+axis i, j, d = 16
+q : f32[i, d]
+k : f32[j, d]
+s = sum(d, q * k)
+out most = max(j, s)
+out sums = sum(i, s * q)
+)");
+  const Kernel kernel = compile(graph, {.threads = 1});
+  const Sizes sizes = sizes_of(graph, 2, 100);
+  Run run(graph, sizes, 4);
+  run(kernel, sizes);
+  CHECK(run.error(sizes) < 1e-5);
+  const Report report = kernel.explain(sizes, run.views());
+  CHECK(std::ranges::any_of(report.kernels, [](const KernelReport& each) {
+    return each.lanes == "rows" && each.why.find("folds over rows too") != std::string::npos;
+  }));
 }
 
 TEST_CASE("the rows of a run decide how it lies") {
