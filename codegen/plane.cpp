@@ -1,7 +1,7 @@
 // What becomes a panel or a contraction, and their definitions (codegen/plane.h).
-#include "codegen/plane.h"
-
 #include <Halide.h>
+
+#include "codegen/plane.h"
 
 #include <algorithm>
 #include <limits>
