@@ -117,7 +117,9 @@ Expr arithmetic(Fn fn, const Expr& a, const Expr& b) {
     case Fn::Sub: return a - b;
     case Fn::Mul: return a * b;
     case Fn::Div: return real ? a / b : floor_div(a, b);
-    case Fn::Mod: return real ? a - b * Halide::floor(a / b) : a - b * floor_div(a, b);
+    case Fn::Mod:
+      if (!real && Halide::Internal::is_positive_const(b)) return a % b;  // of Euclid, as ours is then
+      return real ? a - b * Halide::floor(a / b) : a - b * floor_div(a, b);
     // Comparisons with NaN are false: a NaN in either place must come out.
     case Fn::Min: return real ? select(a < b || not_a_number(a), a, b) : Halide::min(a, b);
     case Fn::Max: return real ? select(a > b || not_a_number(a), a, b) : Halide::max(a, b);

@@ -228,6 +228,23 @@ out o = sum(j, p * v)
 out r = sum(j, p * sum(e, v * 0.5)))");
 }
 
+TEST_CASE("fuse: every second column, of few rows") {
+  const Graph graph = parse(R"(
+axis i, j
+x : f32[i]
+y : f32[j]
+out o = sum(j, tanh(where(j % 2 == 0, x * y, 0.0) + x * y * y)))");
+  const Kernel kernel = compile(graph);
+  for (const int rows : {1, 5, 17, 96}) {
+    const Sizes sizes = {{"i", rows}, {"j", 48}};
+    INFO(describe(sizes));
+    const ir::Arrays inputs = random_inputs(graph, sizes, 3);
+    const auto differs =
+        difference(run(kernel, graph, inputs, sizes), ir::interpret(graph, inputs, sizes));
+    CHECK_MESSAGE(!differs, differs.value_or(""));
+  }
+}
+
 TEST_CASE("fuse: what cannot be fused is right all the same") {
   check(std::string(kHead) + "out best = argmax(j, sum(d, q * k))");
   check(std::string(kHead) + R"(
