@@ -6,12 +6,12 @@
 #include <mutex>
 #include <thread>
 
-#include "ir/checks.h"
 #include "codegen/program.h"
 #include "codegen/recent.h"
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
 #include "frontend/explain.h"
+#include "ir/checks.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
 #include "passes/tile.h"
@@ -258,7 +258,14 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   if (count > kFew) many.resize(count);
   const std::span<runtime::Binding> bindings =
       count > kFew ? std::span(many) : std::span(few).first(count);
-  std::ranges::transform(inputs, bindings.begin(), binding_of);
+  const std::vector<ir::Output>& results = state_->source.outputs;
+  for (std::size_t n = 0; n < inputs.size(); n++) {
+    // Or memory that must not be written would be, as inputs may be read-only.
+    require(std::ranges::find(results, inputs[n].name, &ir::Output::name) == results.end(),
+            Code::invalid_config, "output '{}' is given as an input: expected it as an output",
+            inputs[n].name);
+    bindings[n] = binding_of(inputs[n]);
+  }
   for (std::size_t n = 0; n < outputs.size(); n++) {
     require(!outputs[n].view.read_only, Code::invalid_input,
             "output '{}' is bound to read-only memory: expected memory that may be written",

@@ -121,16 +121,18 @@ Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const Named
     shapes[std::string(named.name)].assign(named.view.shape.begin(), named.view.shape.end());
   Graph given = graph;
   std::string names;
-  std::size_t known = 0;
+  std::set<std::string, std::less<>> known;
   for (Node& node : given.nodes) {
     const auto* input = std::get_if<Input>(&node.op);
     if (!input) continue;
     names += " " + input->name;
-    known += shapes.count(input->name);
+    known.insert(input->name);
     if (!shapes.contains(input->name)) node.op = Constant{};
   }
-  require(known == shapes.size(), Code::invalid_config,
-          "a view is given for what is no input of the graph: expected some of{}", names);
+  for (const auto& [name, shape] : shapes)
+    require(known.contains(name), Code::invalid_config,
+            "a view is given for '{}', which is no input of the graph: expected some of{}", name,
+            names);
   return resolve_extents(given, shapes, sizes);
 }
 

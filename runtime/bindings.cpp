@@ -114,8 +114,8 @@ Status measure(const Buffer& buffer, const View& view, Bound& into) {
 
 Status examine(const Buffer& buffer, const View& view, Bound& into) {
   if (view.type != buffer.type) {
-    return failure(Code::invalid_config, "tensor '", buffer.name, "' has type ", name(view.type),
-                   ", expected ", name(buffer.type));
+    return failure(Code::dimension_mismatch, "tensor '", buffer.name, "' has type ",
+                   name(view.type), ", expected ", name(buffer.type));
   }
   if (view.shape.size() != buffer.shape.size()) {
     return failure(Code::dimension_mismatch, "tensor '", buffer.name, "' has shape ",
@@ -141,7 +141,7 @@ Status examine(const Buffer& buffer, const View& view, Bound& into) {
   }
   if (Status status = measure(buffer, view, into); !status.ok()) return status;
   if (buffer.role == Buffer::Role::output && overlaps_itself(into)) {
-    return failure(Code::invalid_config, "output '", buffer.name, "' of shape ",
+    return failure(Code::invalid_input, "output '", buffer.name, "' of shape ",
                    print_shape(view.shape), " has strides ", print_shape(view.strides),
                    ", expected ones that give every element its own place");
   }
@@ -163,7 +163,7 @@ Status check_memory(const Program& program, std::span<const Bound> bound) {
     }
     const std::size_t bytes = element_bytes(buffer(tensor).type);
     if (address(tensor) % bytes != 0) {
-      return failure(Code::invalid_config, "tensor '", buffer(tensor).name, "' begins ",
+      return failure(Code::invalid_input, "tensor '", buffer(tensor).name, "' begins ",
                      static_cast<std::int64_t>(address(tensor) % bytes),
                      " bytes past a multiple of its element size, expected alignment to ",
                      static_cast<std::int64_t>(bytes), " bytes");
@@ -178,7 +178,7 @@ Status check_memory(const Program& program, std::span<const Bound> bound) {
     for (const Bound& other : bound) {
       if (&other == &output || other.elements == 0) continue;
       if (low(output) >= high(other) || low(other) >= high(output)) continue;
-      return failure(Code::invalid_config, "output '", buffer(output).name, "' overlaps '",
+      return failure(Code::invalid_input, "output '", buffer(output).name, "' overlaps '",
                      buffer(other).name, "' in memory, expected memory of its own");
     }
   }

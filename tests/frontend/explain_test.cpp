@@ -71,7 +71,7 @@ TEST_CASE("explain says which extents are missing and which names are unknown") 
   const NamedView unknown[] = {{"x", view(&x, {})}};
   CHECK(message_of([&] {
           kernel.explain({{"h", 2}, {"i", 8}, {"j", 8}}, unknown);
-        }) == "a view is given for what is no input of the graph: expected some of q k v");
+        }) == "a view is given for 'x', which is no input of the graph: expected some of q k v");
 }
 
 TEST_CASE("profile computes what run computes, and times every kernel") {
