@@ -80,6 +80,42 @@ Cut cut(const Workspace& workspace, const Plain& plain) {
   return cut;
 }
 
+// Computes again what is not finite in the crop of a divisible step, and no other element: bits of
+// one depend neither on its neighbours nor on how the step was cut.
+Status again_within(Lane& lane, const Program& program, int index, const Call& exact,
+                    int dimension) {
+  const Step& step = program.steps[static_cast<std::size_t>(index)];
+  const Lane::Calls& calls = lane.calls(index);
+  halide_buffer_t& crop = lane.crop(calls, 0);
+  const int inner = crop.dimensions - 1 - dimension;
+  const halide_dimension_t whole = crop.dim[inner];
+  std::uint8_t* const host = crop.host;
+  const auto narrow = [&](std::int64_t first, std::int64_t count) {
+    crop.dim[inner] = whole;
+    crop.host = host;
+    lane.narrow(calls, 0, dimension, first, count);
+  };
+  const auto spoilt = [&](std::int64_t at) {
+    narrow(at, 1);
+    return has_nonfinite(lane, calls, program, step);
+  };
+  Status status;
+  for (std::int64_t at = 0; at < whole.extent && status.ok(); ++at) {
+    if (!spoilt(at)) continue;
+    if (inner > 0) {
+      status = again_within(lane, program, index, exact, dimension + 1);
+      continue;
+    }
+    const std::int64_t first = at++;
+    while (at < whole.extent && spoilt(at)) ++at;
+    narrow(first, at - first);
+    status = lane.call_exact(exact, index);
+  }
+  crop.dim[inner] = whole;
+  crop.host = host;
+  return status;
+}
+
 }  // namespace
 
 Status run_plain(Workspace& workspace, int index, ThreadPool& pool) {
@@ -104,7 +140,9 @@ Status run_plain(Workspace& workspace, int index, ThreadPool& pool) {
     if (code != 0) return failure(Code::internal, "step '", step.name, "' returned ", code);
     if (!checked || !has_nonfinite(lane, calls, program, step)) return {};
     const Call* exact = exact_form(program, index);
-    return exact ? lane.call_exact(*exact, index) : Status{};
+    if (!exact) return {};
+    return plain.divisible ? again_within(lane, program, index, *exact, 0)
+                           : lane.call_exact(*exact, index);
   };
   return for_each_item(workspace, pool, pieces.pieces, pieces.pieces > 1, body);
 }

@@ -151,7 +151,7 @@ struct Step {
   Tiled tiled;
   Check check;
   // The same results in double, by one plain loop nest that obeys annihilation: called (for the tile,
-  // the batch coordinate or the piece) where results came out non-finite. Takes buffers and sizes
+  // the batch coordinate or the elements) where results came out non-finite. Takes buffers and sizes
   // only; result buffers are cropped to what is to be written. Made on demand by
   // Program::exact if null.
   Call exact;

@@ -18,7 +18,9 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 int write_sevens(void** arguments) {
   const halide_buffer_t& c = array(arguments, 0);
   for (std::int32_t i = c.dim[1].min; i < c.dim[1].min + c.dim[1].extent; ++i) {
-    for (std::int32_t d = 0; d < c.dim[0].extent; ++d) at(c, {i, d}) = 7;
+    for (std::int32_t d = c.dim[0].min; d < c.dim[0].min + c.dim[0].extent; ++d) {
+      at(c, {i, d}) = 7;
+    }
   }
   return 0;
 }
@@ -138,7 +140,7 @@ TEST_CASE("what comes out non-finite is computed again exactly, and only that") 
   }
 }
 
-TEST_CASE("of a divisible step only the pieces with non-finite elements") {
+TEST_CASE("of a divisible step only the elements that are not finite") {
   Program program = addition(true);
   program.steps[0].exact = {write_sevens, {buffer(2)}};
   const Executor executor(program);
@@ -146,6 +148,11 @@ TEST_CASE("of a divisible step only the pieces with non-finite elements") {
   numbers.b.data[5 * 20000] = kInfinity;
   CHECK(numbers.run(executor, 2).ok());
   CHECK(numbers.c.data[5 * 20000] == 7);
+  for (const int near : {5 * 20000 - 1, 5 * 20000 + 1, 5 * 20000 + 5}) {
+    CHECK(numbers.c.data[static_cast<std::size_t>(near)] ==
+          numbers.a.data[static_cast<std::size_t>(near)] +
+              numbers.b.data[static_cast<std::size_t>(near)]);
+  }
   CHECK(numbers.c.data.front() == 0);
   CHECK(numbers.c.data.back() == numbers.a.data.back() * 101);
 }
