@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "ir/error.h"
 
@@ -51,6 +52,12 @@ std::vector<double> softmax_of(const std::vector<double>& scores) {
   for (std::size_t n = 0; n < scores.size(); ++n) total += weights[n] = std::exp(scores[n] - top);
   for (double& weight : weights) weight /= total;
   return weights;
+}
+
+std::vector<double> shares_of(std::vector<double> numbers) {
+  const double total = std::accumulate(numbers.begin(), numbers.end(), 0.0);
+  for (double& number : numbers) number /= total;
+  return numbers;
 }
 
 ir::Arrays attend(const ir::Arrays& inputs, const Plain& plain) {

@@ -34,6 +34,9 @@ struct Plain {
 
 std::vector<double> softmax_of(const std::vector<double>& scores);
 
+// Each number's share of their sum.
+std::vector<double> shares_of(std::vector<double> numbers);
+
 // Σ_j weight v over inputs q [b, h, i, d], k [b, g, j, d], v [b, g, j, e], as `o` [b, h, i, e].
 // Head h reads the keys of head ⌊h / (heads / key heads)⌋.
 ir::Arrays attend(const ir::Arrays& inputs, const Plain& plain);

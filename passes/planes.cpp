@@ -264,10 +264,18 @@ std::set<NodeId> sources(const Graph& graph, NodeId node, bool indices) {
 std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
   const AxisId column = std::get<Reduce>(graph.node(id).op).axis;
   const Leaves inputs = input_leaves(graph);
+  const std::vector<Factor> factors = product_of(graph, graph.node(id).inputs[0], inputs).factors;
+  // An axis of a batch is one that all factors have; of a plane, one that distinguishes them.
+  const auto distinguishes = [&](AxisId row) {
+    return std::ranges::any_of(factors, [&](const Factor& factor) {
+      const Type& type = graph.node(factor.node).type;
+      return type.has(column) && !type.has(row);
+    });
+  };
   std::optional<AxisId> best;
   for (const bool indices : {false, true}) {
-    double best_size = 0;
-    for (const Factor& factor : product_of(graph, graph.node(id).inputs[0], inputs).factors) {
+    std::pair<bool, double> best_size;
+    for (const Factor& factor : factors) {
       const Node& node = graph.node(factor.node);
       if (!node.type.has(column) || inputs[factor.node] || std::holds_alternative<Read>(node.op))
         continue;
@@ -280,9 +288,10 @@ std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
             return type.has(with) && !type.has(without);
           });
         };
-        if (differ(row, column) && differ(column, row) && extent_of(graph, row) >= best_size) {
+        const std::pair size(distinguishes(row), extent_of(graph, row));
+        if (differ(row, column) && differ(column, row) && size >= best_size) {
           best = row;
-          best_size = extent_of(graph, row);
+          best_size = size;
         }
       }
     }

@@ -13,7 +13,7 @@ namespace {
 // those that it declares.
 const Options kSmall{{"d", 6},      {"e", 5},      {"model", 12}, {"memory", 5}, {"heads", 3},
                      {"window", 3}, {"global", 2}, {"stride", 3}, {"block", 3},  {"k", 4},
-                     {"c", 3},      {"random", 2}, {"seed", 5}};
+                     {"c", 3},      {"random", 2}, {"seed", 5},   {"m", 9},      {"n", 5}};
 
 struct Variant {
   std::string name;
