@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codegen/elementary.h"
 #include "codegen/emit.h"
 #include "ir/error.h"
 
@@ -28,53 +29,6 @@ using ir::Fn;
 bool is_float(const Expr& x) { return x.type().is_float(); }
 Expr like(const Expr& x, double value) { return Halide::Internal::make_const(x.type(), value); }
 Expr truth(const Expr& x) { return x.type().is_bool() ? x : x != cast(x.type(), 0); }
-
-Expr polynomial(const Expr& x, std::initializer_list<double> highest_first) {
-  Expr sum;
-  for (const double c : highest_first) sum = sum.defined() ? sum * x + like(x, c) : like(x, c);
-  return sum;
-}
-
-// x to the nearest integer, as a float, by the rounding of an addition.
-Expr nearest(const Expr& x) {
-  const Expr shift = like(x, 12582912.0);  // 1.5 * 2^23
-  return Halide::strict_float(Halide::strict_float(x + shift) - shift);
-}
-
-constexpr double kLog2E = 1.4426950408889634;
-
-Expr two_to(const Expr& n) { return reinterpret<float>((cast<int>(n) + 127) << 23); }
-
-// Any x; overflow gives inf, below the smallest subnormal 0. Cody-Waite in two steps.
-Expr exp_f32(const Expr& x) {
-  const Expr limited = select(x > 89.f, 89.f, x < -104.f, -104.f, x);
-  const Expr n = nearest(limited * float(kLog2E));
-  const Expr f = (limited - n * 0.693145752f) - n * 1.42860677e-6f;
-  const Expr p = polynomial(f, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
-                                1.6666665459e-1, 5.0000001201e-1, 1.0, 1.0});
-  const Expr half = Halide::floor(n * 0.5f);
-  return p * two_to(half) * two_to(n - half);
-}
-
-Expr exp2_f32(const Expr& x) {
-  const Expr limited = select(x > 129.f, 129.f, x < -151.f, -151.f, x);
-  const Expr n = nearest(limited);
-  const Expr p = polynomial(limited - n, {1.5353362e-4, 1.3398874e-3, 9.6184373e-3, 5.5503324e-2,
-                                          2.4022648e-1, 6.9314720e-1, 1.0});
-  const Expr half = Halide::floor(n * 0.5f);
-  return p * two_to(half) * two_to(n - half);
-}
-
-// Below .625 an odd polynomial, above by one exponential; within 3e-7 relative.
-Expr tanh_f32(const Expr& x) {
-  const Expr a = Halide::abs(x), square = x * x;
-  const Expr small =
-      x + x * square * polynomial(square, {-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2,
-                                           1.33314422036e-1, -3.33332819422e-1});
-  const Expr t = exp2_below(a * float(-2 * kLog2E));
-  const Expr large = (1.f - t) / (1.f + t);
-  return select(a < 0.625f, small, x < 0.f, large * -1.f, large);
-}
 
 Expr library(const std::string& name, const std::vector<Expr>& x, bool exact) {
   const Halide::Type type = exact ? Halide::Float(64) : Halide::Float(32);
@@ -143,30 +97,36 @@ Expr compare(Fn fn, const Expr& a, const Expr& b) {
   return {};
 }
 
+// In double by the library, in f32 by codegen/elementary.h.
 Expr transcendental(Fn fn, const Expr& x, bool exact) {
+  if (!exact) return elementary(fn, x);
+  const Expr one = like(x, 1);
   switch (fn) {
-    case Fn::Exp: return exact ? library("exp", {x}, true) : exp_f32(x);
-    case Fn::Exp2: return exact ? library("exp2", {x}, true) : exp2_f32(x);
-    case Fn::Tanh: return exact ? library("tanh", {x}, true) : tanh_f32(x);
-    case Fn::Log: return library("log", {x}, exact);
-    case Fn::Log1p: return library("log1p", {x}, exact);
-    case Fn::Erf: return library("erf", {x}, exact);
-    case Fn::Sin: return library("sin", {x}, exact);
-    case Fn::Cos: return library("cos", {x}, exact);
-    case Fn::Asin: return library("asin", {x}, exact);
-    case Fn::Acos: return library("acos", {x}, exact);
-    case Fn::Atan: return library("atan", {x}, exact);
-    case Fn::Acosh: return library("acosh", {x}, exact);
-    case Fn::Atanh: return library("atanh", {x}, exact);
+    case Fn::Exp: return library("exp", {x}, true);
+    case Fn::Exp2: return library("exp2", {x}, true);
+    case Fn::Tanh: return library("tanh", {x}, true);
+    case Fn::Log: return library("log", {x}, true);
+    case Fn::Log1p: return library("log1p", {x}, true);
+    case Fn::Erf: return library("erf", {x}, true);
+    case Fn::Sin: return library("sin", {x}, true);
+    case Fn::Cos: return library("cos", {x}, true);
+    case Fn::Asin: return library("asin", {x}, true);
+    case Fn::Acos: return library("acos", {x}, true);
+    case Fn::Atan: return library("atan", {x}, true);
+    case Fn::Acosh: return library("acosh", {x}, true);
+    case Fn::Atanh: return library("atanh", {x}, true);
+    case Fn::Sigmoid: return one / (one + library("exp", {x * like(x, -1)}, true));
+    case Fn::Elu: {
+      const Expr zero = like(x, 0);
+      return select(x > zero, x, library("expm1", {select(x > zero, zero, x)}, true));
+    }
+    case Fn::Gelu:
+      return x * like(x, 0.5) * (one + library("erf", {x * like(x, 0.70710678118654752)}, true));
     default: break;
   }
   invariant(false, "not a transcendental function");
   return {};
 }
-
-}  // namespace
-
-namespace {
 
 // 2^x, 0 below 2^lowest. The constant term is exactly 1, so 2^-127 comes out as 0 by its bits.
 // A comparison that NaN fails keeps NaN.
@@ -222,25 +182,6 @@ Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
     case Fn::Round: unify(0); return is_float(x[0]) ? Halide::round(x[0]) : x[0];
     case Fn::Sqrt: return Halide::sqrt(real());
     case Fn::Rsqrt: return like(real(), 1) / Halide::sqrt(real());
-    case Fn::Sigmoid: {
-      const Expr v = real();
-      return like(v, 1) / (like(v, 1) + transcendental(Fn::Exp, v * like(v, -1), exact));
-    }
-    case Fn::Elu: {
-      const Expr v = real();
-      const Expr low = select(v > like(v, 0), like(v, 0), v);
-      const Expr negative = exact ? library("expm1", {low}, true)
-                                  : select(low > -0.1f,
-                                           low * polynomial(low, {8.3333333e-3, 4.1666667e-2, 1.6666667e-1,
-                                                                  0.5, 1.0}),
-                                           exp_f32(low) - 1.f);
-      return select(v > like(v, 0), v, negative);
-    }
-    case Fn::Gelu: {
-      const Expr v = real();
-      return v * like(v, 0.5) *
-             (like(v, 1) + transcendental(Fn::Erf, v * like(v, 0.70710678118654752), exact));
-    }
     case Fn::Cast: return to_storage(x[0], to, exact);
     default: return transcendental(fn, real(), exact);
   }
