@@ -147,8 +147,9 @@ std::vector<Exclusion> find_masks(const ir::Graph& graph, const ir::Kernel& kern
     const auto extra = extra_axes(graph, kernel, mask.condition);
     const bool is_ragged = std::ranges::any_of(
         extra, [&](AxisId axis) { return graph.axis(axis).degree != ir::kNone; });
-    return (type.has(kernel.row) || type.has(kernel.column)) && !late[k] && !is_ragged &&
-           !meet(elsewhere[k], type.axes) && !is_constant(graph, mask.condition);
+    const bool is_walked = type.has(kernel.row) || type.has(kernel.column) || extra.empty();
+    return is_walked && !late[k] && !is_ragged && !meet(elsewhere[k], type.axes) &&
+           !is_constant(graph, mask.condition);
   };
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
     if (!inside[k]) continue;

@@ -110,6 +110,9 @@ class Fuser {
     } else if (!node.type.has(row) && node.type.has(column) && heavy(id)) {
       need(id);
       return;
+    } else if (!on_plane && decides(id)) {
+      need(id);
+      return;
     }
     for (const NodeId input : node.inputs) walk_tiled(input, group, seen);
   }
@@ -119,9 +122,19 @@ class Fuser {
   // maximum).
   bool heavy(NodeId id) const {
     const Node& node = graph_.node(id);
-    if (!std::holds_alternative<Map>(node.op) || !is_float(node.type.dtype) ||
-        node.type.axes.size() < 2)
-      return false;
+    return is_float(node.type.dtype) && node.type.axes.size() >= 2 && is_of_inputs(id);
+  }
+
+  // A condition on floats, which intervals do not follow: stored, it tells which blocks are empty.
+  bool decides(NodeId id) const {
+    const Node& node = graph_.node(id);
+    return node.type.dtype == Dtype::Bool && is_of_inputs(id) &&
+           std::ranges::any_of(
+               node.inputs, [&](NodeId input) { return is_float(graph_.node(input).type.dtype); });
+  }
+
+  bool is_of_inputs(NodeId id) const {
+    if (!std::holds_alternative<Map>(graph_.node(id).op)) return false;
     if (reaches(id, [&](NodeId at) { return group_of_[at] != kNone; })) return false;
     return !sources(graph_, id, false).empty();
   }

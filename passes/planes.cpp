@@ -183,11 +183,15 @@ class Finder {
         into.insert(id);  // a sum that follows a maximum walks with it
         continue;
       }
-      if (node.type.has(plane.first) && node.type.has(plane.second) && computes(id))
-        into.insert(id);
+      if (is_on(id, plane) && computes(id)) into.insert(id);
       for (const NodeId input : node.inputs) stack.push_back(input);
     }
     into.insert(reduction);
+  }
+
+  bool is_on(NodeId id, const Plane& plane) const {
+    const Type& type = graph_.node(id).type;
+    return type.has(plane.first) && type.has(plane.second);
   }
 
   bool computes(NodeId id) const {  // holds a contraction: worth sharing
@@ -204,7 +208,8 @@ class Finder {
   }
 
   // Everything on the plane must be computable from a tile: no reads of computed plane values at
-  // other rows or columns, no scans, no ragged folds.
+  // other rows or columns (of what lies off the plane the folds are stored, and read anywhere), no
+  // scans, no ragged folds.
   bool fusable(NodeId reduction, const Plane& plane) const {
     std::vector<NodeId> stack{reduction};
     std::set<NodeId> seen;
@@ -213,13 +218,13 @@ class Finder {
       stack.pop_back();
       if (!seen.insert(id).second) continue;
       const Node& node = graph_.node(id);
-      const bool on_plane = node.type.has(plane.first) && node.type.has(plane.second);
-      if (id != reduction && !on_plane) continue;
+      if (id != reduction && !is_on(id, plane)) continue;
       if (std::holds_alternative<Scan>(node.op) || std::holds_alternative<TopK>(node.op))
         return false;
       if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
         if (is_ragged(graph_, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;
-      if (const Read* read = std::get_if<Read>(&node.op); read && computes(node.inputs[0]))
+      if (std::holds_alternative<Read>(node.op) && is_on(node.inputs[0], plane) &&
+          computes(node.inputs[0]))
         return false;
       for (const AxisId axis : node.type.axes)
         if (is_ragged(graph_, axis)) return false;
