@@ -128,7 +128,8 @@ class Lowering {
     loop.row_tile = kernel.row_tile;
     loop.column_block = kernel.column_block;
     loop.chunk = kernel.chunk;
-    loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
+    if (!functions.prepare.outputs.empty())
+      loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
     if (!functions.finish.outputs.empty())
       loop.finish.arguments = emit(functions.finish, symbol(kernel.name, "_finish"));

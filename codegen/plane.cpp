@@ -314,7 +314,12 @@ const Contraction& Plane::contraction(NodeId id, double scale) {
 
 // A sum's term: constants, and what it is scaled by, go into the first row operand of the product.
 Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
-  const Product product = product_of(graph_, id, context_.source.leaves);
+  // A panel is a factor as a whole, as find_contractions takes it: what it is made of has its place
+  // in the panel's loops alone.
+  Leaves whole = context_.source.leaves;
+  for (const PanelKey& key : wanted_)
+    if (key.factors.size() == 1) whole[key.factors[0].first] = panel_of(key.factors[0].first) != nullptr;
+  const Product product = product_of(graph_, id, whole);
   if (product.negative) scale = -scale;
   std::vector<Factor> factors;
   for (const Factor& factor : product.factors) {

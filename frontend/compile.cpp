@@ -54,6 +54,21 @@ bool is_same(const Options& a, const Options& b) {
   return a.threads == b.threads && a.sizes == b.sizes && a.fuse == b.fuse;
 }
 
+void check_options(const ir::Graph& graph, const Options& options) {
+  require(options.threads >= 0 && options.threads <= runtime::kMostThreads, Code::invalid_config,
+          "threads is {}: expected 0 (all of the machine) or more, up to {}", options.threads,
+          runtime::kMostThreads);
+  for (const auto& [name, value] : options.sizes) {
+    std::string known;
+    for (const ir::Axis& axis : graph.axes) known += " " + axis.name;
+    require(ir::find_axis(graph, name) != ir::kNone, Code::invalid_config,
+            "a size is given for '{}', which is no axis of the graph: expected some of{}", name,
+            known);
+    require(value >= 0, Code::invalid_config,
+            "the size of axis '{}' is given as {}: expected one that is not negative", name, value);
+  }
+}
+
 runtime::Type type_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::F32:
@@ -187,12 +202,17 @@ struct Kernel::State {
         counts(row_counts(graph)),
         pool(std::make_shared<runtime::ThreadPool>()) {
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
-    first = &variant({}, given.sizes);
+    for (const ir::Node& node : source.nodes)
+      if (const auto* input = std::get_if<ir::Input>(&node.op)) names.push_back(input->name);
+    first = &variant({}, given.sizes, [] {});
   }
 
-  const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes) const {
+  // Code that is yet to be made is made after `check` has returned.
+  const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes,
+                         auto&& check) const {
     const Fit fit = fit_of(inputs, sizes);
     std::call_once(once[fit], [&] {
+      check();
       variants[fit] = std::make_unique<const Variant>(tiled_for(fit), target, pool);
     });
     return *variants[fit];
@@ -220,6 +240,7 @@ struct Kernel::State {
   Clock::time_point started;
   Graph graph;
   std::vector<RowCount> counts;
+  std::vector<std::string> names;  // of the inputs
   std::shared_ptr<runtime::ThreadPool> pool;
   mutable std::array<std::once_flag, kFits> once;
   mutable std::array<std::unique_ptr<const Variant>, kFits> variants;
@@ -234,15 +255,16 @@ void Kernel::run(std::initializer_list<NamedView> inputs, std::initializer_list<
 
 void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
                  const Sizes& sizes) const {
-  run_into(inputs, outputs, sizes, {});
+  run_into(inputs, outputs, sizes, nullptr);
 }
 
 std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
-  const Variant& variant = state_->variant(inputs, sizes);
+  std::vector<double> times;
+  run_into(inputs, outputs, sizes, &times);
+  const Variant& variant = state_->variant(inputs, sizes, [] {});
   const std::vector<runtime::Step>& steps = variant.executor.program().steps;
-  std::vector<double> times(steps.size()), kernels(variant.graph.kernels.size());
-  run_into(inputs, outputs, sizes, times);
+  std::vector<double> kernels(variant.graph.kernels.size());
   for (std::size_t n = 0; n < kernels.size(); n++)
     for (std::size_t step = 0; step < steps.size(); step++)
       if (steps[step].name == variant.graph.kernels[n].name) kernels[n] += times[step];
@@ -250,7 +272,7 @@ std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
 }
 
 void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
-                      const Sizes& sizes, std::span<double> step_times) const {
+                      const Sizes& sizes, std::vector<double>* step_times) const {
   constexpr std::size_t kFew = 24;  // tensors that need no allocation
   std::array<runtime::Binding, kFew> few;
   std::vector<runtime::Binding> many;
@@ -270,21 +292,29 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
     require(!outputs[n].view.read_only, Code::invalid_input,
             "output '{}' is bound to read-only memory: expected memory that may be written",
             outputs[n].name);
+    require(std::ranges::find(state_->names, outputs[n].name) == state_->names.end(),
+            Code::invalid_config, "input '{}' is given as an output: expected it as an input",
+            outputs[n].name);
     bindings[inputs.size() + n] = binding_of(outputs[n]);
   }
   std::vector<runtime::NamedSize> named;
   named.reserve(sizes.size());
   for (const auto& [name, value] : sizes) named.push_back({name, value});
-  const runtime::Status status =
-      state_->variant(inputs, sizes)
-          .executor.run(bindings, named, {thread_count(state_->options.threads), step_times});
-  if (!status.ok()) throw Error(code_of(status.code), status.message);
+  const auto pass = [](const runtime::Status& status) {
+    if (!status.ok()) throw Error(code_of(status.code), status.message);
+  };
+  const Variant& variant =
+      state_->variant(inputs, sizes, [&] { pass(state_->first->executor.check(bindings, named)); });
+  if (step_times) step_times->resize(variant.executor.program().steps.size());
+  const std::span<double> times = step_times ? std::span(*step_times) : std::span<double>();
+  pass(variant.executor.run(bindings, named, {thread_count(state_->options.threads), times}));
 }
 
 const Graph& Kernel::graph() const { return state_->first->graph; }
 
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
-  const Variant& variant = state_->variant(inputs, sizes);
+  const Variant& variant = state_->variant(
+      inputs, sizes, [&] { frontend::extents_of(state_->first->graph, sizes, inputs); });
   Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
                                     thread_count(state_->options.threads));
   report.target = state_->target.name;
@@ -306,11 +336,7 @@ std::string Kernel::code(std::string_view kernel) const {
 }
 
 Kernel compile(const Graph& graph, const Options& options) {
-  require(options.threads >= 0, Code::invalid_config, "threads is {}: expected 0 or more",
-          options.threads);
-  for (const auto& [name, value] : options.sizes)
-    require(ir::find_axis(graph, name) != ir::kNone, Code::invalid_config,
-            "a size is given for '{}', which is no axis of the graph", name);
+  check_options(graph, options);
   require(!graph.outputs.empty(), Code::empty_input,
           "the graph has no outputs: expected at least one");
   static codegen::Recent<const Kernel::State> recent;

@@ -114,28 +114,6 @@ double traffic(const Graph& graph, const ir::Kernel& kernel, const Extents& exte
   return total;
 }
 
-// Extents as run() finds them; an input that is not given carries none, as if it were a constant.
-Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const NamedView> inputs) {
-  std::map<std::string, std::vector<std::int64_t>> shapes;
-  for (const NamedView& named : inputs)
-    shapes[std::string(named.name)].assign(named.view.shape.begin(), named.view.shape.end());
-  Graph given = graph;
-  std::string names;
-  std::set<std::string, std::less<>> known;
-  for (Node& node : given.nodes) {
-    const auto* input = std::get_if<Input>(&node.op);
-    if (!input) continue;
-    names += " " + input->name;
-    known.insert(input->name);
-    if (!shapes.contains(input->name)) node.op = Constant{};
-  }
-  for (const auto& [name, shape] : shapes)
-    require(known.contains(name), Code::invalid_config,
-            "a view is given for '{}', which is no input of the graph: expected some of{}", name,
-            names);
-  return resolve_extents(given, shapes, sizes);
-}
-
 class Explainer {
  public:
   Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
@@ -317,6 +295,31 @@ class Explainer {
 };
 
 }  // namespace
+
+Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const NamedView> inputs) {
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const NamedView& named : inputs) {
+    const auto [at, is_first] = shapes.try_emplace(std::string(named.name));
+    require(is_first, Code::invalid_config, "two views are given for input '{}': expected one",
+            named.name);
+    at->second.assign(named.view.shape.begin(), named.view.shape.end());
+  }
+  Graph given = graph;
+  std::string names;
+  std::set<std::string, std::less<>> known;
+  for (Node& node : given.nodes) {
+    const auto* input = std::get_if<Input>(&node.op);
+    if (!input) continue;
+    names += " " + input->name;
+    known.insert(input->name);
+    if (!shapes.contains(input->name)) node.op = Constant{};
+  }
+  for (const auto& [name, shape] : shapes)
+    require(known.contains(name), Code::invalid_config,
+            "a view is given for '{}', which is no input of the graph: expected some of{}", name,
+            names);
+  return resolve_extents(given, shapes, sizes);
+}
 
 Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
                std::span<const NamedView> inputs, int threads) {

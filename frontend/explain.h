@@ -1,15 +1,22 @@
 // frontend/explain.h — what the compiler made of a graph, in numbers for given extents.
 #pragma once
 
+#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "fovea/fovea.h"
 #include "runtime/program.h"
 
 namespace fovea::frontend {
 
-// Everything of a Report that follows from the partitioned graph, its program, the extents and the threads of
-// a run.
+// Extents of all axes, by AxisId, as run() finds them; an input that is not given carries none, as
+// if it were a constant. Errors: those of Kernel::explain.
+std::vector<std::int64_t> extents_of(const ir::Graph& graph, const Sizes& sizes,
+                                     std::span<const NamedView> inputs);
+
+// Everything of a Report that follows from the partitioned graph, its program, the extents and the
+// threads of a run.
 Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
                std::span<const NamedView> inputs, int threads);
 

@@ -16,7 +16,6 @@ namespace {
 
 // Workspaces that wait for their shapes to come again.
 constexpr std::size_t kKept = 4;
-constexpr int kMostThreads = 1024;
 
 }  // namespace
 
@@ -140,6 +139,20 @@ Status Executor::run(std::span<const Binding> bindings, std::span<const NamedSiz
     if (status.ok()) status = state_->run_in(*workspace, bindings, options.step_times);
     state_->give(std::move(workspace));
     return status;
+  } catch (const std::bad_alloc&) {
+    return {Code::input_too_large, "out of memory"};
+  } catch (const std::exception&) {
+    return {Code::internal, "unexpected"};
+  }
+}
+
+Status Executor::check(std::span<const Binding> bindings,
+                       std::span<const NamedSize> sizes) const noexcept {
+  try {
+    if (!state_->layout.status.ok()) return state_->layout.status;
+    Workspace workspace(state_->program, state_->layout, 1);
+    Status status = workspace.plan(bindings, sizes);
+    return status.ok() ? workspace.bind(bindings) : status;
   } catch (const std::bad_alloc&) {
     return {Code::input_too_large, "out of memory"};
   } catch (const std::exception&) {

@@ -11,6 +11,9 @@
 
 namespace fovea::runtime {
 
+// More threads than this are refused.
+inline constexpr int kMostThreads = 1024;
+
 struct RunOptions {
   int threads = 0;  // 0: as many as the machine runs at once
   // The seconds that each step of the program took are written here; empty: nothing is measured.
@@ -36,6 +39,10 @@ class Executor {
   // anything. Results do not depend on the number of threads.
   Status run(std::span<const Binding> bindings, std::span<const NamedSize> sizes = {},
              const RunOptions& options = {}) const noexcept;
+
+  // What run() refuses before it computes anything.
+  Status check(std::span<const Binding> bindings,
+               std::span<const NamedSize> sizes = {}) const noexcept;
 
  private:
   struct State;

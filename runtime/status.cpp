@@ -56,6 +56,9 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 void Suggestion::offer(std::string_view candidate) {
+  append(all_, all_.empty() ? "'" : ", '");
+  append(all_, candidate);
+  append(all_, "'");
   const std::size_t distance = edit_distance(found_, candidate);
   // Half of the letters may differ, so that "k" is not offered for "q" but "keys" is for "kesy".
   if (distance >= distance_ || 2 * distance > std::max(found_.size(), candidate.size())) return;
@@ -64,7 +67,8 @@ void Suggestion::offer(std::string_view candidate) {
 }
 
 std::string Suggestion::text() const {
-  return best_.empty() ? "" : " (did you mean '" + best_ + "'?)";
+  if (!best_.empty()) return " (did you mean '" + best_ + "'?)";
+  return all_.empty() ? ", expected none" : ", expected one of " + all_;
 }
 
 }  // namespace fovea::runtime

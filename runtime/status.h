@@ -46,7 +46,8 @@ Status failure(Code code, const Parts&... parts) {
   return status;
 }
 
-// " (did you mean 'keys'?)" with the candidate nearest to `found`, or nothing if none is near.
+// What may have been meant by a name that is unknown: " (did you mean 'keys'?)" with the candidate
+// nearest to `found`; all of them, ", expected one of 'keys', 'values'", if none is near.
 class Suggestion {
  public:
   explicit Suggestion(std::string_view found) : found_(found) {}
@@ -55,7 +56,7 @@ class Suggestion {
 
  private:
   std::string_view found_;
-  std::string best_;
+  std::string best_, all_;
   std::size_t distance_ = SIZE_MAX;
 };
 

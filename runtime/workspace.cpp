@@ -65,10 +65,8 @@ Status Workspace::plan(std::span<const Binding> bindings, std::span<const NamedS
 }
 
 Status Workspace::check_binding(const Binding& binding, Bound& bound) const {
-  Suggestion suggestion(binding.name);
   for (const int index : layout_.bound) {
     const Buffer& buffer = program_.buffers[static_cast<std::size_t>(index)];
-    suggestion.offer(buffer.name);
     if (buffer.name != binding.name) continue;
     if (std::ranges::count(bound_, index, &Bound::buffer) > 0) {
       return failure(Code::invalid_config, "tensor '", binding.name,
@@ -77,6 +75,9 @@ Status Workspace::check_binding(const Binding& binding, Bound& bound) const {
     bound.buffer = index;
     return examine(buffer, binding.view, bound);
   }
+  Suggestion suggestion(binding.name);
+  for (const int index : layout_.bound)
+    suggestion.offer(program_.buffers[static_cast<std::size_t>(index)].name);
   return failure(Code::invalid_config, "there is no tensor called '", binding.name, "'",
                  suggestion.text());
 }

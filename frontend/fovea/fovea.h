@@ -51,8 +51,8 @@ struct Options {
   // A row of ir::targets() that this CPU can run ("avx2"); empty: FOVEA_TARGET from the environment
   // if set, otherwise the best row for this CPU.
   std::string target = {};
-  // Threads of a run, the caller's included; 0: as many as the machine has. Results are the same
-  // bit for bit for any number.
+  // Threads of a run, the caller's included, 1024 at most; 0: as many as the machine has. Results
+  // are the same bit for bit for any number.
   int threads = 0;
   // What extents to expect of axes that the text leaves open; hints for tile sizes, never limits.
   Sizes sizes = {};
@@ -114,7 +114,8 @@ class Kernel {
 
   // What the compiler did, for extents as in run(): `sizes` names every axis that the text leaves
   // open and that no view in `inputs` carries. Where a mask depends on the contents of an input
-  // that is not given, the tiles that it decides count as partial. Errors: as run() for sizes.
+  // that is not given, the tiles that it decides count as partial. Errors: as run() for sizes;
+  // Code::invalid_config for a view of no input and for two of one.
   Report explain(const Sizes& sizes, std::span<const NamedView> inputs = {}) const;
 
   // The machine code of one kernel of graph(), as assembly text; empty name: of all.
@@ -124,7 +125,7 @@ class Kernel {
  private:
   struct State;
   void run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
-                const Sizes& sizes, std::span<double> step_times) const;
+                const Sizes& sizes, std::vector<double>* step_times) const;
   explicit Kernel(std::shared_ptr<const State> state) : state_(std::move(state)) {}
   friend Kernel compile(const Graph& graph, const Options& options);
   std::shared_ptr<const State> state_;
@@ -132,7 +133,8 @@ class Kernel {
 
 // Compiles a graph, or the graph of these outputs, to machine code in memory. Takes some 100 ms, or
 // a few when the cache on disk (FOVEA_CACHE) has it. Errors: those of making the graph;
-// Code::invalid_config for an unknown target, a negative number of threads or a size of no axis;
+// Code::invalid_config for an unknown target, a number of threads that is negative or above 1024,
+// or a size that is negative or of no axis;
 // Code::unsupported for a target that this CPU cannot run.
 Kernel compile(const Graph& graph, const Options& options = {});
 Kernel compile(const std::vector<NamedOutput>& outputs, const Options& options = {});

@@ -103,32 +103,6 @@ std::shared_ptr<const codegen::CompiledProgram> compile() {
   return codegen::compile_program(ir::parse(kText), codegen::host_target());
 }
 
-// A cache of the test's own.
-class Scratch {
- public:
-  Scratch() {
-    std::string name = (fs::temp_directory_path() / "fovea_program_XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    root_ = name;
-    directory_.emplace("FOVEA_CACHE_DIR", (root_ / "cache").string());
-  }
-  ~Scratch() { fs::remove_all(root_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  std::vector<fs::path> files() const {
-    std::vector<fs::path> all;
-    std::error_code none;
-    for (const auto& entry : fs::directory_iterator(root_ / "cache", none))
-      all.push_back(entry.path());
-    return all;
-  }
-
- private:
-  fs::path root_;
-  std::optional<Environment> directory_;
-};
-
 std::string slurp(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
@@ -141,7 +115,7 @@ void spill(const fs::path& path, std::string_view bytes) {
 }  // namespace
 
 TEST_CASE("a program is compiled once, and then comes from the disk with the same results") {
-  const Scratch scratch;
+  const OwnCache scratch;
   const Tensors in;
   std::vector<float> first;
   std::string assembly;
@@ -165,7 +139,7 @@ TEST_CASE("a program is compiled once, and then comes from the disk with the sam
 }
 
 TEST_CASE("a program that is in use is given out again, to its own graph and target only") {
-  const Scratch scratch;
+  const OwnCache scratch;
   const auto program = compile();
   CHECK(compile() == program);
   std::string other_text = kText;
@@ -185,7 +159,7 @@ TEST_CASE("a program that is in use is given out again, to its own graph and tar
 }
 
 TEST_CASE("a damaged entry is compiled anew") {
-  const Scratch scratch;
+  const OwnCache scratch;
   const Tensors in;
   compile();
   REQUIRE(scratch.files().size() == 1);
@@ -212,7 +186,7 @@ TEST_CASE("a damaged entry is compiled anew") {
 }
 
 TEST_CASE("FOVEA_CACHE=off keeps nothing") {
-  const Scratch scratch;
+  const OwnCache scratch;
   const Environment off("FOVEA_CACHE", "off");
   CHECK_FALSE(compile()->cached());
   CHECK_FALSE(compile()->cached());
@@ -220,7 +194,7 @@ TEST_CASE("FOVEA_CACHE=off keeps nothing") {
 }
 
 TEST_CASE("a program from the disk recomputes exactly what came out non-finite") {
-  const Scratch scratch;
+  const OwnCache scratch;
   compile();
   const auto program = compile();
   REQUIRE(program->cached());
@@ -233,7 +207,7 @@ TEST_CASE("a program from the disk recomputes exactly what came out non-finite")
 }
 
 TEST_CASE("processes that compile at once are all right") {
-  const Scratch scratch;
+  const OwnCache scratch;
   std::vector<pid_t> children;
   for (int n = 0; n < 3; n++) {
     const pid_t child = fork();
@@ -257,7 +231,7 @@ TEST_CASE("processes that compile at once are all right") {
 }
 
 TEST_CASE("threads that compile at once are all right") {
-  const Scratch scratch;
+  const OwnCache scratch;
   std::vector<std::vector<float>> results(4);
   {
     std::vector<std::jthread> threads;

@@ -11,6 +11,7 @@
 
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
+#include "tests/codegen/environment.h"
 #include "tests/frontend/support.h"
 
 namespace fovea {
@@ -98,8 +99,12 @@ TEST_CASE("errors: options of a compilation") {
     return error_of([&] { compile(attention(), options); });
   };
   check(error({.target = "avx3"}), Code::invalid_config, {"'avx3'", "expected one of", "avx2"});
-  check(error({.threads = -2}), Code::invalid_config, {"threads", "-2", "expected 0 or more"});
-  check(error({.sizes = {{"width", 5}}}), Code::invalid_config, {"'width'", "no axis"});
+  check(error({.threads = -2}), Code::invalid_config,
+        {"threads", "-2", "expected 0", "or more", "1024"});
+  check(error({.threads = 1025}), Code::invalid_config, {"threads", "1025", "up to 1024"});
+  check(error({.sizes = {{"width", 5}}}), Code::invalid_config,
+        {"'width'", "no axis", "expected some of h i j d m"});
+  check(error({.sizes = {{"i", -5}}}), Code::invalid_config, {"'i'", "-5", "not negative"});
   check(error_of([] { compile(Graph{}); }), Code::empty_input, {"no outputs", "at least one"});
   check(error_of([] { compile(std::vector<NamedOutput>{}); }), Code::empty_input, {"output"});
   const std::vector<ir::Target> runnable = codegen::runnable_targets();
@@ -123,6 +128,15 @@ TEST_CASE("errors: tensors that are missing, unknown or given twice") {
   call = {};
   call.outputs[0].name = "frist";
   call.fails(Code::invalid_config, {"'frist'", "did you mean 'first'?"});
+  for (std::vector<NamedView> Call::*side : {&Call::inputs, &Call::outputs}) {
+    call = {};
+    (call.*side)[0].name = "x";
+    call.fails(Code::invalid_config, {"'x'", "expected one of", "'query'", "'keys'", "'first'"});
+  }
+  call = {};
+  call.outputs.push_back(call.inputs[1]);
+  call.inputs.pop_back();
+  call.fails(Code::invalid_config, {"input 'keys'", "as an output", "as an input"});
   call = {};
   call.inputs.push_back(call.inputs[1]);
   call.fails(Code::invalid_config, {"'keys'", "twice", "once"});
@@ -178,7 +192,7 @@ TEST_CASE("errors: sizes") {
   call.sizes = {{"m", 5}, {"d", 5}};
   call.fails(Code::dimension_mismatch, {"'d'", "5", "expected 4"});
   call.sizes = {{"m", 5}, {"width", 5}};
-  call.fails(Code::invalid_config, {"no axis", "'width'"});
+  call.fails(Code::invalid_config, {"no axis", "'width'", "expected one of", "'m'", "'i'"});
   call.sizes = {{"m", std::int64_t{1} << 31}};
   call.fails(Code::input_too_large, {"'m'", "2147483648", "at most 2147483647"});
 }
@@ -289,6 +303,36 @@ TEST_CASE("errors: questions to a kernel") {
   call.inputs[0].name = "queyr";
   check(explain({{"i", 3}, {"j", 7}, {"m", 5}}, call.inputs), Code::invalid_config,
         {"'queyr'", "no input", "expected some of query keys"});
+  call.inputs[0] = call.inputs[1];
+  check(explain({{"i", 3}, {"j", 7}, {"m", 5}}, call.inputs), Code::invalid_config,
+        {"'keys'", "two", "expected one"});
+}
+
+// Code for a single row is made when it is first needed, and the disk shows whether it was.
+TEST_CASE("errors: what is wrong is refused before code is made for it") {
+  const OwnCache cache;
+  // Of no code that other tests have made.
+  Graph graph = attention();
+  graph.outputs.back().name = "third";
+  const Kernel kernel = compile(graph, {.threads = 1});
+  const std::size_t made = cache.files().size();
+  CHECK(made > 0);
+  Call call;
+  call.query() = view(call.query().data, f32, {2, 1, 4});
+  call.first() = view(call.first().data, f32, {2, 1, 4});
+  call.outputs[1].name = "third";
+  const auto run = [&] { kernel.run(call.inputs, call.outputs, call.sizes); };
+  call.sizes = {{"m", 6}};
+  check(error_of(run), Code::dimension_mismatch, {"'third'", "'m'", "expected 6"});
+  call.sizes = {{"m", 5}, {"i", 2}};
+  check(error_of(run), Code::dimension_mismatch, {"'i'", "given as 2", "expected 1"});
+  const auto explain = [&](const Sizes& sizes) { return error_of([&] { kernel.explain(sizes); }); };
+  check(explain({{"i", 1}, {"j", 7}}), Code::empty_input, {"axis m", "expected a size"});
+  check(explain({{"i", 1}, {"j", -7}, {"m", 5}}), Code::dimension_mismatch, {"j", "-7"});
+  CHECK(cache.files().size() == made);
+  call.sizes = {{"m", 5}};
+  CHECK_NOTHROW(run());
+  CHECK(cache.files().size() > made);
 }
 
 }  // namespace

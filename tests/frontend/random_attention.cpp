@@ -152,7 +152,8 @@ std::string RandomAttention::output(const std::string& p, const std::string& s) 
     case 6: {
       const std::string d = let(fmt::format("sum(e, ({}) * ({}))", w(), v));
       const std::string mean = let(fmt::format("sum(j, {} * {})", p, d));
-      return fmt::format("sum(j, {} * ({} - {}) * ({}))", p, d, mean, v);
+      // Not the whole mean: where a row sees one column nothing but rounding would be left.
+      return fmt::format("sum(j, {} * ({} - {} * 0.75) * ({}))", p, d, mean, v);
     }
     case 7:
       return heads_.empty() ? fmt::format("sum(j, {} * {} * ({}))", p, p, v)

@@ -66,7 +66,9 @@ TEST_CASE("names") {
     call.bindings[1].name = "kesy";
     check(call, Code::invalid_config, "there is no tensor called 'kesy' (did you mean 'keys'?)");
     call.bindings[1].name = "z";
-    check(call, Code::invalid_config, "there is no tensor called 'z'");
+    check(call, Code::invalid_config,
+          "there is no tensor called 'z', expected one of 'queries', 'keys', 'weights', 'out', "
+          "'other'");
     call.bindings[1].name = "queries";
     check(call, Code::invalid_config, "tensor 'queries' is bound twice, expected once");
     call.bindings.erase(call.bindings.begin() + 1);
@@ -120,6 +122,9 @@ TEST_CASE("sizes") {
         "the size of axis 'new' is missing, expected it by name, for no input has this axis");
   call.sizes = {{"knew", 2}};
   check(call, Code::invalid_config, "there is no axis called 'knew' (did you mean 'new'?)");
+  call.sizes = {{"width", 2}};
+  check(call, Code::invalid_config,
+        "there is no axis called 'width', expected one of 'rows', 'd', 'new', 'both', 'four'");
   call.sizes = {{"new", -1}};
   check(call, Code::dimension_mismatch,
         "the size of axis 'new' is given as -1, expected one that is not negative");

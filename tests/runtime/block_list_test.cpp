@@ -46,13 +46,15 @@ std::int64_t floor_div(std::int64_t a, std::int64_t b) {
   return static_cast<std::int64_t>(std::floor(static_cast<double>(a) / static_cast<double>(b)));
 }
 
-// What the bytecode means at one point; the definition that intervals must agree with.
+// What the bytecode means at one point; the definition that intervals must agree with. Moved from
+// point to point it allocates nothing, which sanitizers make dear.
 struct Point {
   std::vector<std::int64_t> batch, symbols;
-  std::int64_t row, column;
   const Buffers& buffers;
+  std::int64_t row = 0, column = 0;
+  std::vector<std::int64_t> stack = {};
 
-  std::int64_t load(std::int64_t n, std::vector<std::int64_t>& stack) const {
+  std::int64_t load(std::int64_t n) {
     const auto& shape = buffers.shapes[static_cast<std::size_t>(n)];
     std::int64_t offset = 0;
     for (std::size_t d = 0; d < shape.size(); ++d) {
@@ -63,8 +65,8 @@ struct Point {
     return buffers.data[static_cast<std::size_t>(n)][static_cast<std::size_t>(offset)];
   }
 
-  std::int64_t operator()(const Predicate& predicate) const {
-    std::vector<std::int64_t> stack;
+  std::int64_t operator()(const Predicate& predicate) {
+    stack.clear();
     const auto pop = [&] {
       const std::int64_t value = stack.back();
       stack.pop_back();
@@ -88,7 +90,7 @@ struct Point {
           stack.push_back(symbols[static_cast<std::size_t>(op.value)]);
           continue;
         case Kind::load:
-          stack.push_back(load(op.value, stack));
+          stack.push_back(load(op.value));
           continue;
         case Kind::neg:
           stack.back() = -stack.back();
@@ -188,12 +190,12 @@ struct Truth {
 Truth brute_force(const Plane& plane, std::int64_t batch, std::int64_t row) {
   const auto blocks = static_cast<std::size_t>(plane.blocks());
   Truth truth{std::vector<std::uint8_t>(blocks, 0), std::vector<std::uint8_t>(blocks, 1)};
-  for (std::int64_t i = row; i < std::min(row + plane.row_tile, plane.rows); ++i) {
-    for (std::int64_t j = 0; j < plane.columns; ++j) {
-      const Point point{{batch}, plane.symbols(), i, j, plane.buffers};
+  Point point{{batch}, plane.symbols(), plane.buffers};
+  for (point.row = row; point.row < std::min(row + plane.row_tile, plane.rows); ++point.row) {
+    for (point.column = 0; point.column < plane.columns; ++point.column) {
       const bool visible = plane.visible.empty() || point(plane.visible) != 0;
       const bool solid = plane.solid.empty() || point(plane.solid) != 0;
-      const auto block = static_cast<std::size_t>(j / plane.column_block);
+      const auto block = static_cast<std::size_t>(point.column / plane.column_block);
       truth.any[block] |= visible ? 1 : 0;
       truth.all[block] &= visible && solid ? 1 : 0;
     }
