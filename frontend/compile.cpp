@@ -35,6 +35,22 @@ ir::Target choose_target(const std::string& name) {
   return *found;
 }
 
+// Inputs that the passes found needless are inputs still: callers bind them, and they may be all
+// that tells an extent.
+ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
+  std::vector<ir::Node> lost;
+  for (const ir::Node& node : source.nodes) {
+    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto is_same = [&](const ir::Node& other) {
+      const auto* kept = std::get_if<ir::Input>(&other.op);
+      return kept && kept->name == input->name;
+    };
+    if (input && std::ranges::none_of(graph.nodes, is_same)) lost.push_back(node);
+  }
+  graph.nodes.insert(graph.nodes.end(), lost.begin(), lost.end());
+  return graph;
+}
+
 // The pipeline, with kernels on planes or without.
 ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse,
                      const passes::RunOptions& options) {
@@ -42,7 +58,7 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
   if (!fuse)
     for (passes::Pass& pass : table)
       if (pass.name == "fuse") pass.run = passes::partition_unfused;
-  return passes::run_passes(table, graph, target, options);
+  return with_inputs_of(graph, passes::run_passes(table, graph, target, options));
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.

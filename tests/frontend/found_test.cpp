@@ -55,4 +55,15 @@ out o = sum(i, p * w))",
         {{{"i", 1}, {"j", 7}}, {{"i", 65}, {"j", 97}}});
 }
 
+TEST_CASE("found: inputs that nothing needs once the graph is simplified") {
+  check(R"(
+axis i, j, m
+x : bool[j]
+y : f32[i, j]
+z : f32[m, i]
+out o = sum(j, where(x || j % 1 == i % 1, y, 0.0))
+out extent = size(m) + i32(0.0 * z[m = 0]))",
+        {{{"i", 1}, {"j", 7}, {"m", 3}}, {{"i", 65}, {"j", 97}, {"m", 2}}});
+}
+
 }  // namespace fovea::test
