@@ -1,9 +1,13 @@
-// A sum of products off the plane: accumulators of a tile in registers, one operand packed in panels.
+// A sum of products off the plane, with what follows it element by element: accumulators of a tile
+// in registers, one operand packed in panels.
+#include "ir/contraction.h"
+
 #include <Halide.h>
 
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "codegen/lower.h"
 #include "ir/error.h"
@@ -18,39 +22,66 @@ using namespace ir;
 
 // sum(m, a[y, m] * b[x, m]): x is the fastest axis of the result, y one along which b is constant.
 struct Contraction {
-  AxisId x = kNone, y = kNone, m = kNone;
+  NodeId sum = kNone;  // the result is a function of this, element by element
+  AxisId x = kNone, y = kNone;
+  std::vector<AxisId> m;  // slowest first
   std::vector<Factor> a, b;
   double scale = 1;
 };
 
-bool has_fold(const Graph& graph, NodeId id, const Leaves& leaves) {
-  std::vector<NodeId> stack{id};
-  std::set<NodeId> seen;
+bool is_fold(const Graph& graph, NodeId id) {
+  const Op& op = graph.node(id).op;
+  return std::holds_alternative<Scan>(op) || std::holds_alternative<TopK>(op) ||
+         (std::holds_alternative<Reduce>(op) && !is_multiple(graph, id));
+}
+
+// Folds that a value is a function of at its own point; nothing if it needs others elsewhere.
+std::optional<std::set<NodeId>> folds_at_point(const Graph& graph, NodeId root,
+                                               const Leaves& leaves) {
+  std::set<NodeId> found;
+  std::set<std::pair<NodeId, bool>> seen;  // and whether at other points
+  std::vector<std::pair<NodeId, bool>> stack{{root, false}};
   while (!stack.empty()) {
-    const NodeId at = stack.back();
+    const auto [id, moved] = stack.back();
     stack.pop_back();
-    if (leaves[at] || !seen.insert(at).second) continue;
-    const Node& node = graph.node(at);
-    if (std::holds_alternative<Reduce>(node.op) || std::holds_alternative<Scan>(node.op) ||
-        std::holds_alternative<TopK>(node.op))
-      return true;
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    if (leaves[static_cast<std::size_t>(id)] || !seen.emplace(id, moved).second) continue;
+    if (is_fold(graph, id)) {
+      if (moved) return std::nullopt;
+      found.insert(id);
+      continue;
+    }
+    const bool maps = std::holds_alternative<Map>(graph.node(id).op);
+    for (const NodeId input : graph.node(id).inputs) stack.emplace_back(input, moved || !maps);
   }
-  return false;
+  return found;
+}
+
+bool has_fold(const Graph& graph, NodeId id, const Leaves& leaves) {
+  const auto folds = folds_at_point(graph, id, leaves);
+  return !folds || !folds->empty();
+}
+
+bool any_has(const Graph& graph, const std::vector<Factor>& factors, AxisId axis) {
+  return std::ranges::any_of(
+      factors, [&](const Factor& factor) { return graph.node(factor.node).type.has(axis); });
 }
 
 std::optional<Contraction> recognise(const Source& source, const Result& result) {
   const Graph& graph = source.graph;
-  const Node& node = graph.node(result.node);
-  const Reduce* reduce = std::get_if<Reduce>(&node.op);
-  if (source.leaves[result.node] || !reduce || reduce->fn != ReduceFn::Sum || is_multiple(graph, result.node) ||
-      node.type.dtype != Dtype::F32 || graph.axis(reduce->axis).degree != kNone ||
-      result.place.layout.size() < 2)
+  const std::vector<AxisId>& layout = result.place.layout;
+  if (source.leaves[static_cast<std::size_t>(result.node)] || layout.size() < 2 ||
+      result.place.dtype == Dtype::I4)
     return std::nullopt;
+  const auto folds = folds_at_point(graph, result.node, source.leaves);
+  if (!folds || folds->size() != 1) return std::nullopt;
   Contraction found;
-  found.x = result.place.layout.back();
-  found.m = reduce->axis;
-  const Product product = product_of(graph, node.inputs[0], source.leaves);
+  found.sum = *folds->begin();
+  const auto sum = sum_of(graph, found.sum, source.leaves);
+  if (!sum || graph.node(found.sum).type.axes != graph.node(result.node).type.axes)
+    return std::nullopt;
+  found.x = layout.back();
+  found.m = sum->axes;
+  const Product product = product_of(graph, sum->term, source.leaves);
   if (product.negative) found.scale = -1;
   for (const Factor& factor : product.factors) {
     const Node& of = graph.node(factor.node);
@@ -60,107 +91,193 @@ std::optional<Contraction> recognise(const Source& source, const Result& result)
     else
       (of.type.has(found.x) ? found.b : found.a).push_back(factor);
   }
-  const auto any_has = [&](const std::vector<Factor>& factors, AxisId axis) {
-    return std::ranges::any_of(factors, [&](const Factor& f) { return graph.node(f.node).type.has(axis); });
-  };
-  for (const AxisId axis : result.place.layout)
-    if (axis != found.x && any_has(found.a, axis) && !any_has(found.b, axis)) found.y = axis;
-  if (found.b.empty() || found.y == kNone || !any_has(found.b, found.m)) return std::nullopt;
+  for (const AxisId axis : layout)
+    if (axis != found.x && any_has(graph, found.a, axis) && !any_has(graph, found.b, axis))
+      found.y = axis;
+  const bool b_varies =
+      std::ranges::any_of(found.m, [&](AxisId axis) { return any_has(graph, found.b, axis); });
+  if (found.b.empty() || found.y == kNone || !b_varies) return std::nullopt;
   return found;
 }
 
 Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
 
-}  // namespace
+// One result, from what was recognised to its schedule.
+class Multiplication {
+ public:
+  Multiplication(const Source& source, Signature& signature, const Result& result,
+                 Contraction found, int number)
+      : source_(source),
+        graph_(source.graph),
+        signature_(signature),
+        result_(result),
+        found_(std::move(found)),
+        emitter_(source.graph, false),
+        columns_(signature.fixed_extent(found_.x)),
+        suffix_("_" + std::to_string(number)),
+        panel_("panel" + suffix_),
+        rows_("rows" + suffix_),
+        sum_("sum" + suffix_),
+        out_(source.name + suffix_) {
+    emitter_.extent = [this](AxisId axis) { return signature_.extent(axis); };
+    emitter_.checked = source.checked;
+    emitter_.resolve = [this](NodeId id, const ScopePtr& scope) { return resolve(id, scope); };
+    choose_tile();
+  }
 
-std::optional<Func> lower_contraction(const Source& source, Signature& signature, const Result& result, int number) {
-  const std::optional<Contraction> found = recognise(source, result);
-  if (!found) return std::nullopt;
-  const Graph& graph = source.graph;
-  const int lanes = source.target.lanes, many = source.target.registers >= 32;
-  const std::int64_t columns = signature.fixed_extent(found->x);
-  if (columns >= 0 && columns < lanes) return std::nullopt;
+  Func build() {
+    define();
+    schedule();
+    promise(out_.output_buffer(), signature_.fixed_extents(result_.place), false);
+    signature_.add_result(result_.place.buffer);
+    return out_;
+  }
+
+ private:
+  Expr resolve(NodeId id, const ScopePtr& scope) {
+    if (id == found_.sum) return sum_(vars_);
+    if (source_.leaves[static_cast<std::size_t>(id)])
+      return signature_.load(id, scope, {found_.x, found_.y});
+    // Where a condition excludes sums, Halide would compute a part of the tile only, and that at
+    // the wrong place (its bound_extent keeps the extent and lets the part's start be): it must not
+    // see through.
+    const bool condition = graph_.node(id).type.dtype == Dtype::Bool;
+    if (!condition || std::exchange(opened_, id) == id) return {};
+    return Halide::cast<std::int32_t>(emitter_.value(id, scope)) != 0;
+  }
+
   // 24 or 12 accumulators; the tile that divides the columns, if one does.
-  const bool four = many && columns >= 0 && columns % (4 * lanes) == 0 && columns % (3 * lanes) != 0;
-  const int width = (four ? 4 : many ? 3 : 2) * lanes, height = many && !four ? 8 : 6;
+  void choose_tile() {
+    const int lanes = source_.target.lanes;
+    const bool many = source_.target.registers >= 32;
+    const bool four =
+        many && columns_ >= 0 && columns_ % (4 * lanes) == 0 && columns_ % (3 * lanes) != 0;
+    width_ = (four ? 4 : many ? 3 : 2) * lanes;
+    height_ = many && !four ? 8 : 6;
+  }
 
-  Emitter emitter(graph, false);
-  emitter.extent = [&](AxisId axis) { return signature.extent(axis); };
-  emitter.checked = source.checked;
-  emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
-    return source.leaves[id] ? signature.load(id, scope, {found->x, found->y}) : Expr();
-  };
-  const std::string suffix = "_" + std::to_string(number);
-  const auto multiply = [&](const std::vector<Factor>& factors, const ScopePtr& scope, double scale) {
+  // Axes of the loop over terms and of the result without x that an operand has, fastest first.
+  std::vector<AxisId> axes_of(const std::vector<Factor>& factors) const {
+    std::vector<AxisId> axes;
+    for (auto axis = found_.m.rbegin(); axis != found_.m.rend(); ++axis)
+      if (any_has(graph_, factors, *axis)) axes.push_back(*axis);
+    const auto& layout = result_.place.layout;
+    for (auto axis = layout.rbegin(); axis != layout.rend(); ++axis)
+      if (*axis != found_.x && any_has(graph_, factors, *axis)) axes.push_back(*axis);
+    return axes;
+  }
+
+  // What is the same for all terms of the innermost loop is divided by once, before it: 1 / value
+  // is exact to 22 bits if it is finite, and if not, so is no result.
+  Expr multiply(const std::vector<Factor>& factors, const ScopePtr& scope, double scale) {
     Expr all;
     for (const Factor& factor : factors) {
-      const Expr value = Halide::cast<float>(emitter.value(factor.node, scope));
-      all = !all.defined() ? (factor.inverted ? 1.f / value : value) : factor.inverted ? all / value : all * value;
+      const Expr value = Halide::cast<float>(emitter_.value(factor.node, scope));
+      const bool once = !graph_.node(factor.node).type.has(found_.m.back());
+      const Expr inverse = factor.inverted ? 1.f / value : value;
+      all = !all.defined() ? inverse : factor.inverted && !once ? all / value : all * inverse;
     }
     if (!all.defined()) return Expr(float(scale));
     return scale == 1 ? all : all * float(scale);
-  };
+  }
 
-  // b, its column tile contiguous for every m.
-  Func panel("panel" + suffix);
-  std::vector<Var> panel_vars{var(found->x), var(found->m)};
-  const ScopePtr there = emitter.scope();
-  there->at[found->x] = var(found->x);
-  there->at[found->m] = var(found->m);
-  std::vector<AxisId> others;
-  for (const AxisId axis : result.place.layout)
-    if (axis != found->x && std::ranges::any_of(found->b, [&](const Factor& f) { return graph.node(f.node).type.has(axis); })) {
-      others.push_back(axis);
-      panel_vars.push_back(var(axis));
-      there->at[axis] = var(axis);
+  // An operand with its loops as Vars; returns its arguments at `scope`.
+  std::vector<Expr> define_operand(Func f, const std::vector<Factor>& factors, bool columns,
+                                   double scale, const ScopePtr& at) {
+    std::vector<AxisId> axes = axes_of(factors);
+    if (columns) axes.insert(axes.begin(), found_.x);
+    std::vector<Var> vars;
+    std::vector<Expr> arguments;
+    const ScopePtr there = emitter_.scope();
+    for (const AxisId axis : axes) {
+      vars.push_back(var(axis));
+      there->at[static_cast<std::size_t>(axis)] = var(axis);
+      arguments.push_back(at->at[static_cast<std::size_t>(axis)]);
     }
-  panel(panel_vars) = multiply(found->b, there, found->scale);
-
-  Func sum("sum" + suffix), out(source.name + suffix);
-  std::vector<Var> vars;
-  const ScopePtr here = emitter.scope();
-  for (auto axis = result.place.layout.rbegin(); axis != result.place.layout.rend(); ++axis) {
-    vars.push_back(var(*axis));
-    here->at[*axis] = vars.back();
+    f(vars) = multiply(factors, there, scale);
+    return arguments;
   }
-  const Halide::RDom m(0, signature.extent(found->m), "m" + suffix);
-  here->at[found->m] = m.x;
-  std::vector<Expr> at{var(found->x), m.x};
-  for (const AxisId axis : others) at.push_back(var(axis));
-  // a is read one number at a time; what has to be computed is computed for a tile before.
-  const bool computed = std::ranges::any_of(found->a, [&](const Factor& f) { return !source.leaves[f.node]; });
-  Func rows("rows" + suffix);
-  std::vector<Var> row_vars{var(found->m)};
-  std::vector<Expr> row_at{m.x};
-  const ScopePtr along = emitter.scope();
-  along->at[found->m] = var(found->m);
-  for (auto axis = result.place.layout.rbegin(); axis != result.place.layout.rend(); ++axis) {
-    if (*axis == found->x) continue;
-    row_vars.push_back(var(*axis));
-    row_at.push_back(var(*axis));
-    along->at[*axis] = var(*axis);
-  }
-  if (computed) rows(row_vars) = multiply(found->a, along, 1);
-  sum(vars) = 0.f;
-  sum(vars) += (computed ? rows(row_at) : multiply(found->a, here, 1)) * panel(at);
-  out(vars) = encode(result.place.dtype, sum(vars));
 
-  const Var xo("xo"), xi("xi"), yo("yo"), yi("yi"), x = var(found->x), y = var(found->y);
-  out.split(x, xo, xi, width, Halide::TailStrategy::GuardWithIf).split(y, yo, yi, height, Halide::TailStrategy::GuardWithIf);
-  std::vector<Halide::VarOrRVar> order{xi, yi, yo, xo};
-  for (auto axis = result.place.layout.rbegin(); axis != result.place.layout.rend(); ++axis)
-    if (*axis != found->x && *axis != found->y) order.push_back(var(*axis));
-  out.reorder(order).vectorize(xi, lanes);
-  sum.compute_at(out, yo).store_in(Halide::MemoryType::Stack).bound_extent(x, width).bound_extent(y, height);
-  sum.vectorize(x, lanes).unroll(x).unroll(y);
-  sum.update().reorder(x, y, m.x).vectorize(x, lanes).unroll(x).unroll(y);
-  panel.compute_at(out, xo).bound_extent(x, width);
-  if (columns >= 0 && columns % width == 0) panel.vectorize(x, lanes);
-  if (computed)
-    rows.compute_at(out, yo).bound_extent(y, height).vectorize(var(found->m), lanes, Halide::TailStrategy::GuardWithIf);
-  promise(out.output_buffer(), signature.fixed_extents(result.place), false);
-  signature.add_result(result.place.buffer);
-  return out;
+  void define() {
+    const ScopePtr here = emitter_.scope();
+    const auto& layout = result_.place.layout;
+    for (auto axis = layout.rbegin(); axis != layout.rend(); ++axis) {
+      vars_.push_back(var(*axis));
+      here->at[static_cast<std::size_t>(*axis)] = vars_.back();
+    }
+    std::vector<Halide::Range> ranges;
+    for (auto axis = found_.m.rbegin(); axis != found_.m.rend(); ++axis)
+      ranges.emplace_back(0, signature_.extent(*axis));
+    const Halide::RDom m(ranges, "m" + suffix_);
+    const ScopePtr term = emitter_.scope();
+    term->at = here->at;
+    for (std::size_t n = 0; n < found_.m.size(); n++) {
+      terms_.push_back(m[static_cast<int>(n)]);
+      term->at[static_cast<std::size_t>(found_.m[found_.m.size() - 1 - n])] = terms_.back();
+    }
+    // b, its column tile contiguous for every term. a is read one number at a time; what has to be
+    // computed is computed for a tile before.
+    const std::vector<Expr> column_at = define_operand(panel_, found_.b, true, found_.scale, term);
+    computed_ = std::ranges::any_of(found_.a, [&](const Factor& factor) {
+      return !source_.leaves[static_cast<std::size_t>(factor.node)];
+    });
+    Expr row;
+    if (computed_)
+      row = rows_(define_operand(rows_, found_.a, false, 1, term));
+    else
+      row = multiply(found_.a, term, 1);
+    sum_(vars_) = 0.f;
+    sum_(vars_) += row * panel_(column_at);
+    out_(vars_) = encode(result_.place.dtype, emitter_.value(result_.node, here));
+  }
+
+  void schedule() {
+    const int lanes = source_.target.lanes;
+    const auto guard = Halide::TailStrategy::GuardWithIf;
+    const Var xo("xo"), xi("xi"), yo("yo"), yi("yi"), x = var(found_.x), y = var(found_.y);
+    out_.split(x, xo, xi, width_, guard).split(y, yo, yi, height_, guard);
+    std::vector<Halide::VarOrRVar> order{xi, yi, yo, xo};
+    for (const Var& each : vars_)
+      if (each.name() != x.name() && each.name() != y.name()) order.push_back(each);
+    out_.reorder(order).vectorize(xi, lanes);
+    sum_.compute_at(out_, yo).store_in(Halide::MemoryType::Stack);
+    sum_.bound_extent(x, width_).bound_extent(y, height_);
+    sum_.vectorize(x, lanes).unroll(x).unroll(y);
+    std::vector<Halide::VarOrRVar> within{x, y};
+    within.insert(within.end(), terms_.begin(), terms_.end());
+    sum_.update().reorder(within).vectorize(x, lanes).unroll(x).unroll(y);
+    panel_.compute_at(out_, xo).bound_extent(x, width_);
+    if (columns_ >= 0 && columns_ % width_ == 0) panel_.vectorize(x, lanes);
+    if (!computed_) return;
+    rows_.compute_at(out_, yo).vectorize(rows_.args()[0], lanes, guard);
+    rows_.bound_extent(y, height_);
+  }
+
+  const Source& source_;
+  const Graph& graph_;
+  Signature& signature_;
+  const Result& result_;
+  Contraction found_;
+  Emitter emitter_;
+  std::int64_t columns_;
+  std::string suffix_;
+  Func panel_, rows_, sum_, out_;
+  std::vector<Var> vars_;  // of the result, fastest first
+  std::vector<Halide::RVar> terms_;
+  NodeId opened_ = kNone;
+  int width_ = 0, height_ = 0;
+  bool computed_ = false;
+};
+
+}  // namespace
+
+std::optional<Func> lower_contraction(const Source& source, Signature& signature,
+                                      const Result& result, int number) {
+  std::optional<Contraction> found = recognise(source, result);
+  if (!found) return std::nullopt;
+  const std::int64_t columns = signature.fixed_extent(found->x);
+  if (columns >= 0 && columns < source.target.lanes) return std::nullopt;
+  return Multiplication(source, signature, result, std::move(*found), number).build();
 }
 
 }  // namespace fovea::codegen

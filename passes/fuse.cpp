@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "ir/contraction.h"
 #include "ir/error.h"
 #include "ir/region.h"
 #include "ir/rewrite.h"
@@ -31,6 +32,7 @@ class Fuser {
   Fuser(const Graph& graph, Planes found)
       : graph_(graph), group_of_(std::move(found.group_of)), planes_(std::move(found.planes)) {
     for (PlaneGroup& group : found.groups) groups_.push_back({std::move(group), {}});
+    find_inner_sums();
   }
 
   std::vector<Kernel> kernels() {
@@ -70,7 +72,7 @@ class Fuser {
     if (!seen.insert(id).second) return;
     const Node& node = graph_.node(id);
     if (id != root && is_fold(node) && !is_multiple(graph_, id) && storable(node.type) &&
-        !on_any_plane(node.type)) {
+        !on_any_plane(node.type) && !inner_sums_.contains(id)) {
       need(id);
       return;
     }
@@ -78,6 +80,21 @@ class Fuser {
     if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
         reduce && is_ragged(graph_, reduce->axis))
       need(graph_.axis(reduce->axis).degree);
+  }
+
+  // sum(a, sum(b, x * y)) of matrices is one product over both axes: the inner sum is not stored
+  // unless something else needs it.
+  void find_inner_sums() {
+    const Leaves none(graph_.nodes.size());
+    const std::vector<int> uses = count_uses(graph_);
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
+      const NodeId inner =
+          std::holds_alternative<Reduce>(graph_.node(id).op) ? graph_.node(id).inputs[0] : kNone;
+      if (inner == kNone || uses[inner] != 1 || group_of_[id] != kNone || group_of_[inner] != kNone)
+        continue;
+      if (sum_of(graph_, inner, none) && is_matrix_product(graph_, id, none))
+        inner_sums_.insert(inner);
+    }
   }
 
   // A fold that lies on a plane is computed inside the kernel that needs it, never stored.
@@ -258,8 +275,11 @@ class Fuser {
       return "not fused: axis " + graph_.axis(reduce->axis).name + " is ragged";
     const auto row = other_axis(graph_, id);
     if (!row) return "off the plane";
-    const Plane plane{*row, reduce->axis};
+    const Plane plane{*row, reduce->axis}, flipped{reduce->axis, *row};
+    const bool known = std::ranges::find(planes_, plane) != planes_.end() ||
+                       std::ranges::find(planes_, flipped) != planes_.end();
     if (!is_large(graph_, plane)) return "not fused: " + title(plane) + " is small";
+    if (!known && is_layer(graph_, plane)) return "off the plane";
     return "not fused: " + title(plane) + " holds what no tile of it tells";
   }
 
@@ -328,6 +348,7 @@ class Fuser {
   std::set<NodeId> needed_;
   std::vector<NodeId> todo_;
   std::vector<NodeId> plain_;
+  std::set<NodeId> inner_sums_;
   mutable std::set<NodeId> others_;
   mutable std::set<NodeId> stored_;
 };

@@ -10,7 +10,7 @@
 // linear in exp(x - max(x)) does not need the maximum before (it is rescaled as the maximum grows).
 // Sums over columns and over rows of the plane go into the same walk. Element-wise consumers of row
 // results become the end of the kernel. Everything else is a kernel off the plane for every
-// reduction, scan, top-k and output.
+// reduction, scan, top-k and output, but for the inner sums of sum(a, sum(b, x * y)) of matrices.
 //
 // Needs: nothing. Leaves alone: graphs that have kernels; planes too small to be worth it, ragged
 // ones, and ones that are read at other coordinates (the reason is kept for `explain`).

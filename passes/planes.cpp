@@ -14,12 +14,16 @@ using namespace ir;
 constexpr double kUnknownExtent = 4096;     // of an axis whose extent comes when run
 constexpr double kSmallestPlane = 1 << 18;  // elements; below, storing it costs nothing
 constexpr double kShortAxis = 96;           // a fixed axis below this is a feature, not a set
+constexpr double kWideFeature = 1024;       // and may be one up to this
+
+bool is_fixed(const Graph& graph, AxisId axis) {
+  const Extent& extent = graph.axis(axis).extent;
+  return extent.size() == 1 && extent[0].kind == ExtentTerm::Kind::Number;
+}
 
 double extent_of(const Graph& graph, AxisId axis) {
-  const Extent& extent = graph.axis(axis).extent;
-  return extent.size() == 1 && extent[0].kind == ExtentTerm::Kind::Number
-             ? static_cast<double>(extent[0].number)
-             : kUnknownExtent;
+  return is_fixed(graph, axis) ? static_cast<double>(graph.axis(axis).extent[0].number)
+                               : kUnknownExtent;
 }
 
 Leaves input_leaves(const Graph& graph) {
@@ -34,6 +38,8 @@ double volume(const Graph& graph, const Plane& plane) {
 }
 
 class Finder {
+  static constexpr int kVotesOfMaximum = 1000;
+
  public:
   explicit Finder(const Graph& graph) : graph_(graph), found_(no_planes(graph)) { find_groups(); }
 
@@ -48,7 +54,8 @@ class Finder {
       if (!reduce || is_ragged(graph_, reduce->axis)) continue;
       if (const auto row = other_axis(graph_, id)) {
         const Plane key = std::minmax(*row, reduce->axis);
-        votes[key][reduce->axis] += reduce->fn == ReduceFn::Max ? 1000 : 1;
+        const bool bound = reduce->fn == ReduceFn::Max || reduce->fn == ReduceFn::Min;
+        votes[key][reduce->axis] += bound ? kVotesOfMaximum : 1;
       }
     }
     std::vector<std::pair<Plane, double>> planes;
@@ -57,6 +64,7 @@ class Finder {
       const int second = by_axis.contains(key.second) ? by_axis.at(key.second) : 0;
       const Plane plane =
           second >= first ? Plane{key.first, key.second} : Plane{key.second, key.first};
+      if (first + second < kVotesOfMaximum && is_layer(graph_, plane)) continue;
       if (is_large(graph_, plane)) planes.emplace_back(plane, volume(graph_, plane));
     }
     std::ranges::sort(planes, {}, [](const std::pair<Plane, double>& of) {
@@ -308,6 +316,13 @@ std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
 bool is_large(const Graph& graph, const Plane& plane) {
   return volume(graph, plane) >= kSmallestPlane && extent_of(graph, plane.first) >= kShortAxis &&
          extent_of(graph, plane.second) >= kShortAxis;
+}
+
+bool is_layer(const Graph& graph, const Plane& plane) {
+  const bool first = is_fixed(graph, plane.first), second = is_fixed(graph, plane.second);
+  if (first != second) return true;
+  return first &&
+         std::min(extent_of(graph, plane.first), extent_of(graph, plane.second)) <= kWideFeature;
 }
 
 bool is_ragged(const Graph& graph, AxisId axis) { return graph.axis(axis).degree != kNone; }

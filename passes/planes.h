@@ -43,6 +43,10 @@ std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reductio
 // Whether a plane is worth a walk.
 bool is_large(const ir::Graph& graph, const Plane& plane);
 
+// Whether a plane that nothing but sums fold is a set of feature vectors instead: a layer of a
+// network, whose matrices are multiplied one after the other.
+bool is_layer(const ir::Graph& graph, const Plane& plane);
+
 bool is_ragged(const ir::Graph& graph, ir::AxisId axis);
 
 }  // namespace fovea::passes

@@ -228,6 +228,35 @@ out o = sum(j, p * v)
 out r = sum(j, p * sum(e, v * 0.5)))");
 }
 
+TEST_CASE("fuse: a sum over heads and their features, and what follows it, is one kernel") {
+  const Planes planes = check(R"(
+axis h = 3, i, j, e = 24, m = 80
+a : f32[h, i, e]
+l : f32[h, i]
+w : f32[h, e, m]
+bias : f32[m]
+x : f32[j, m]
+out o = gelu(sum((h, e), a / (1.0 + l * l) * w * 0.1) + bias)
+out s = tanh(sum(m, x * bias) - 1.0) * 0.5 - sum(m, x * bias)
+out t[m, j] = -(x + sum((h, e), w * bias)))");
+  CHECK(planes.kernels == 0);
+}
+
+TEST_CASE("fuse: heads as wide as a set are features all the same") {
+  const Planes planes = check(R"(
+axis h = 2, i, j, d = 128, e = 128, m = 40
+x : f32[i, m]
+y : f32[j, m]
+wq : f32[h, m, d]
+wk : f32[h, m, d]
+wv : f32[h, m, e]
+wo : f32[h, e, m]
+s = sum(d, sum(m, x * wq * 0.1) * sum(m, y * wk * 0.1))
+out o = sum((h, e), sum(j, softmax(j, s) * sum(m, y * wv)) * wo * 0.1))");
+  CHECK(planes.kernels == 1);
+  CHECK(planes.stored == 0);
+}
+
 TEST_CASE("fuse: every second column, of few rows") {
   const Graph graph = parse(R"(
 axis i, j
