@@ -11,7 +11,7 @@ install(TARGETS fovea_command)
 
 # fovea/fovea.h and fovea/view.h, and what they include.
 install(DIRECTORY frontend/fovea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN *.h)
-foreach(header build error graph interpret target tensor text)
+foreach(header build error geometry graph interpret target tensor text)
   install(FILES ir/${header}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/ir)
 endforeach()
 

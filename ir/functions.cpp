@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ir/ast.h"
+#include "ir/geometry_functions.h"
 
 namespace fovea::ir {
 namespace {
@@ -57,6 +58,7 @@ std::vector<std::string_view> function_names() {
   std::vector<std::string_view> all;
   for (Fn fn : element_fns()) all.push_back(name(fn));
   for (const auto& [called, fn] : kAxisFns) all.push_back(called);
+  for (const GeometryFn& fn : geometry_functions()) all.push_back(fn.name);
   for (Dtype dtype : kDtypes) all.push_back(name(dtype));
   return all;
 }

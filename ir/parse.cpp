@@ -7,6 +7,7 @@
 #include "ir/ast.h"
 #include "ir/build.h"
 #include "ir/functions.h"
+#include "ir/geometry_functions.h"
 #include "ir/symbols.h"
 #include "ir/text.h"
 
@@ -343,6 +344,7 @@ class Elaborator {
       expect_arguments(call, position, static_cast<std::size_t>(arity(*element)));
       return map(position, *element, call.arguments);
     }
+    if (const GeometryFn* fn = find_geometry_fn(call.function)) return geometry(call, *fn, position);
     const std::optional<Dtype> dtype = find_dtype(call.function);
     if (!dtype) fail_unknown(call, position);
     expect_arguments(call, position, 1);
@@ -353,6 +355,16 @@ class Elaborator {
   [[noreturn]] void fail_unknown(const Call& call, Position position) const {
     fail(position, fmt::format("the unknown function '{}'", call.function),
          "a function" + suggestion(call.function, function_names()));
+  }
+
+  NodeId geometry(const Call& call, const GeometryFn& fn, Position position) {
+    if (fn.values >= 0) expect_arguments(call, position, static_cast<std::size_t>(fn.axes + fn.values));
+    GeometryArguments arguments;
+    auto next = call.arguments.begin();
+    if (fn.axes == 2) arguments.points = axes(*next++);
+    if (fn.axes > 0) arguments.coordinates = axes(*next++);
+    while (next != call.arguments.end()) arguments.values.push_back(value(*next++));
+    return at(position, [&] { return fn.make(b_, arguments); });
   }
 
   NodeId fold(const Call& call, AxisFn fn, Position position) {

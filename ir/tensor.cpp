@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ir/error.h"
+#include "ir/geometry_functions.h"
 
 namespace fovea {
 
@@ -341,6 +342,21 @@ Tensor topk(const Axis& axis, const Axis& into, const Tensor& x) {
 
 Tensor size(const Axis& axis) {
   return tensor([axis](Context& context) { return context.builder.size(context.along(axis)); });
+}
+
+Tensor detail::geometry(std::string_view name, const std::vector<Axes>& axes,
+                        const std::vector<Tensor>& values) {
+  const ir::GeometryFn* fn = ir::find_geometry_fn(name);
+  invariant(fn != nullptr && static_cast<int>(axes.size()) == fn->axes, "a function of geometry");
+  require(!values.empty(), Code::invalid_config, "{} is given nothing; expected at least one value",
+          name);
+  return tensor([fn, axes, values](Context& context) {
+    ir::GeometryArguments arguments;
+    for (const Tensor& value : values) arguments.values.push_back(context(value));
+    if (fn->axes == 2) arguments.points = context.along(axes.front());
+    if (fn->axes > 0) arguments.coordinates = context.along(axes.back());
+    return fn->make(context.builder, arguments);
+  });
 }
 
 namespace ir {

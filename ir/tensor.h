@@ -177,6 +177,12 @@ Tensor cumsum(const Axis& axis, const Tensor& x);  // inclusive
 Tensor topk(const Axis& axis, const Axis& into, const Tensor& x);
 Tensor size(const Axis& axis);  // i32
 
+namespace detail {
+// A function of ir/geometry.h by its name.
+Tensor geometry(std::string_view name, const std::vector<Axes>& axes,
+                const std::vector<Tensor>& values);
+}  // namespace detail
+
 // An output of a graph: `layout` is its axes in storage order; empty, the order of the axes.
 struct NamedOutput {
   std::string name;

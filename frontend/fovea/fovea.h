@@ -8,8 +8,9 @@
 //   view(K, {8, n, 64})}, {"v", view(V, {8, n, 64})}},
 //                 {{"o", view(O, {8, n, 64})}});
 //
-// The language (Axis, Tensor, input, sum, softmax, …) is in ir/tensor.h, failures (Error, Code) in
-// ir/error.h, tensors in memory (View, DLPack) in fovea/view.h.
+// The language (Axis, Tensor, input, sum, softmax, …) is in ir/tensor.h, its functions of hyperbolic
+// and spherical geometry in ir/geometry.h, failures (Error, Code) in ir/error.h, tensors in memory
+// (View, DLPack) in fovea/view.h.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 
 #include "fovea/view.h"
 #include "ir/error.h"
+#include "ir/geometry.h"
 #include "ir/graph.h"
 #include "ir/interpret.h"
 #include "ir/target.h"

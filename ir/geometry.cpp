@@ -1,0 +1,123 @@
+#include "ir/geometry.h"
+
+#include <algorithm>
+
+#include "ir/geometry_functions.h"
+#include "ir/geometry_models.h"
+
+namespace fovea {
+
+namespace ir {
+namespace {
+
+constexpr GeometryFn kFunctions[] = {
+    {"project_to_ball", 1, 3, geometry::project_to_ball},
+    {"mobius_add", 1, 3, geometry::mobius_add},
+    {"exp_map", 1, 3, geometry::exp_map},
+    {"log_map", 1, 3, geometry::log_map},
+    {"parallel_transport", 1, 4, geometry::parallel_transport},
+    {"distance", 1, 3, geometry::distance},
+    {"einstein_midpoint", 2, 3, geometry::einstein_midpoint},
+    {"frechet_mean", 2, 4, geometry::frechet_mean},
+    {"lorentz_inner", 1, 2, geometry::lorentz_inner},
+    {"lorentz_project", 1, 2, geometry::lorentz_project},
+    {"lorentz_exp_map", 1, 3, geometry::lorentz_exp_map},
+    {"lorentz_log_map", 1, 3, geometry::lorentz_log_map},
+    {"lorentz_transport", 1, 4, geometry::lorentz_transport},
+    {"lorentz_distance", 1, 3, geometry::lorentz_distance},
+    {"lorentz_midpoint", 2, 3, geometry::lorentz_midpoint},
+    {"spherical_project", 1, 2, geometry::spherical_project},
+    {"spherical_exp_map", 1, 3, geometry::spherical_exp_map},
+    {"spherical_log_map", 1, 3, geometry::spherical_log_map},
+    {"spherical_transport", 1, 4, geometry::spherical_transport},
+    {"spherical_distance", 1, 3, geometry::spherical_distance},
+    {"spherical_midpoint", 2, 3, geometry::spherical_midpoint},
+    {"product", 0, -1, geometry::product},
+};
+
+}  // namespace
+
+std::span<const GeometryFn> geometry_functions() { return kFunctions; }
+
+const GeometryFn* find_geometry_fn(std::string_view name) {
+  const auto* found = std::ranges::find(kFunctions, name, &GeometryFn::name);
+  return found == std::end(kFunctions) ? nullptr : found;
+}
+
+}  // namespace ir
+
+using detail::geometry;
+
+Tensor project_to_ball(const Axes& d, const Tensor& x, const Tensor& c, const Tensor& epsilon) {
+  return geometry("project_to_ball", {d}, {x, c, epsilon});
+}
+Tensor mobius_add(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& c) {
+  return geometry("mobius_add", {d}, {x, y, c});
+}
+Tensor exp_map(const Axes& d, const Tensor& x, const Tensor& v, const Tensor& c) {
+  return geometry("exp_map", {d}, {x, v, c});
+}
+Tensor log_map(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& c) {
+  return geometry("log_map", {d}, {x, y, c});
+}
+Tensor parallel_transport(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& v,
+                          const Tensor& c) {
+  return geometry("parallel_transport", {d}, {x, y, v, c});
+}
+Tensor distance(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& c) {
+  return geometry("distance", {d}, {x, y, c});
+}
+Tensor einstein_midpoint(const Axes& j, const Axes& d, const Tensor& w, const Tensor& x,
+                         const Tensor& c) {
+  return geometry("einstein_midpoint", {j, d}, {w, x, c});
+}
+Tensor frechet_mean(const Axes& j, const Axes& d, const Tensor& w, const Tensor& x, const Tensor& c,
+                    int steps) {
+  return geometry("frechet_mean", {j, d}, {w, x, c, steps});
+}
+Tensor lorentz_inner(const Axes& d, const Tensor& x, const Tensor& y) {
+  return geometry("lorentz_inner", {d}, {x, y});
+}
+Tensor lorentz_project(const Axes& d, const Tensor& x, const Tensor& c) {
+  return geometry("lorentz_project", {d}, {x, c});
+}
+Tensor lorentz_exp_map(const Axes& d, const Tensor& x, const Tensor& v, const Tensor& c) {
+  return geometry("lorentz_exp_map", {d}, {x, v, c});
+}
+Tensor lorentz_log_map(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& c) {
+  return geometry("lorentz_log_map", {d}, {x, y, c});
+}
+Tensor lorentz_transport(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& v,
+                         const Tensor& c) {
+  return geometry("lorentz_transport", {d}, {x, y, v, c});
+}
+Tensor lorentz_distance(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& c) {
+  return geometry("lorentz_distance", {d}, {x, y, c});
+}
+Tensor lorentz_midpoint(const Axes& j, const Axes& d, const Tensor& w, const Tensor& x,
+                        const Tensor& c) {
+  return geometry("lorentz_midpoint", {j, d}, {w, x, c});
+}
+Tensor spherical_project(const Axes& d, const Tensor& x, const Tensor& r) {
+  return geometry("spherical_project", {d}, {x, r});
+}
+Tensor spherical_exp_map(const Axes& d, const Tensor& x, const Tensor& v, const Tensor& r) {
+  return geometry("spherical_exp_map", {d}, {x, v, r});
+}
+Tensor spherical_log_map(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& r) {
+  return geometry("spherical_log_map", {d}, {x, y, r});
+}
+Tensor spherical_transport(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& v,
+                           const Tensor& r) {
+  return geometry("spherical_transport", {d}, {x, y, v, r});
+}
+Tensor spherical_distance(const Axes& d, const Tensor& x, const Tensor& y, const Tensor& r) {
+  return geometry("spherical_distance", {d}, {x, y, r});
+}
+Tensor spherical_midpoint(const Axes& j, const Axes& d, const Tensor& w, const Tensor& x,
+                          const Tensor& r) {
+  return geometry("spherical_midpoint", {j, d}, {w, x, r});
+}
+Tensor product(const std::vector<Tensor>& distances) { return geometry("product", {}, distances); }
+
+}  // namespace fovea
