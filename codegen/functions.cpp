@@ -36,9 +36,20 @@ Expr library(const std::string& name, const std::vector<Expr>& x, bool exact) {
                                       Halide::Internal::Call::PureExtern);
 }
 
-Expr floor_div(const Expr& a, const Expr& b) {  // Halide keeps the remainder positive instead
+// A divisor that never traps: neither 0 nor -1, by which the least integer is divided beyond i32.
+Expr divisor(const Expr& b) { return select(b == 0 || b == -1, 1, b); }
+
+// Halide's remainders are never negative. Ours have the divisor's sign.
+Expr floor_div(const Expr& a, const Expr& b) {
   if (Halide::Internal::is_positive_const(b)) return a / b;
-  return select(b == 0, 0, b < 0, (0 - a) / select(b == 0, 1, 0 - b), a / select(b == 0, 1, b));
+  const Expr by = divisor(b), wrapped = cast<int>(cast<std::uint32_t>(0) - cast<std::uint32_t>(a));
+  return select(b == 0, 0, b == -1, wrapped, a / by - select(by < 0 && a % by != 0, 1, 0));
+}
+
+Expr floor_mod(const Expr& a, const Expr& b) {
+  if (Halide::Internal::is_positive_const(b)) return a % b;
+  const Expr by = divisor(b), rest = a % by;
+  return select(b == 0 || b == -1, 0, rest + select(by < 0 && rest != 0, by, 0));
 }
 
 Expr to_integer(const Expr& x, double low, double high) {
@@ -72,8 +83,7 @@ Expr arithmetic(Fn fn, const Expr& a, const Expr& b) {
     case Fn::Mul: return a * b;
     case Fn::Div: return real ? a / b : floor_div(a, b);
     case Fn::Mod:
-      if (!real && Halide::Internal::is_positive_const(b)) return a % b;  // of Euclid, as ours is then
-      return real ? a - b * Halide::floor(a / b) : a - b * floor_div(a, b);
+      return real ? a - b * Halide::floor(a / b) : floor_mod(a, b);
     // Comparisons with NaN are false: a NaN in either place must come out.
     case Fn::Min: return real ? select(a < b || not_a_number(a), a, b) : Halide::min(a, b);
     case Fn::Max: return real ? select(a > b || not_a_number(a), a, b) : Halide::max(a, b);
