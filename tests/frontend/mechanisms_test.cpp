@@ -1,5 +1,5 @@
 // Every mechanism, compiled for every row of the target table that this machine runs, beside what
-// its graph means.
+// its graph means. Each is a subcase, which ctest runs as a test of its own (`-sc=causal` by hand).
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -21,8 +21,16 @@ namespace {
 struct Extents {
   std::int64_t rows, columns;
 };
-constexpr auto kExtents = std::array<Extents, 8>{
-    {{1, 1}, {2, 7}, {7, 2}, {1, 129}, {65, 64}, {64, 129}, {129, 65}, {3, 1000}}};
+constexpr auto kExtents = std::array<Extents, 9>{
+    {{1, 1}, {2, 7}, {7, 2}, {1, 129}, {65, 64}, {64, 129}, {129, 65}, {3, 1000}, {1000, 65}}};
+
+// How tensors lie, and how many threads take part.
+struct Manner {
+  Layout layout;
+  int threads;
+};
+constexpr auto kManners =
+    std::array<Manner, 3>{{{Layout::Dense, 2}, {Layout::Strided, 1}, {Layout::Transposed, 5}}};
 
 // One mechanism on one set of sizes, and what it should give.
 struct Example {
@@ -46,7 +54,6 @@ std::map<std::string, double> small_widths(const ops::Mechanism& mechanism) {
   return given;
 }
 
-// `mechanism` for the shape, or nothing where it does not allow the shape.
 Example example_of(const Subject& subject, Extents extents) {
   Example example;
   const Graph& graph = subject.graph;
@@ -69,12 +76,13 @@ Subject subject_of(const ops::Mechanism& mechanism, const std::map<std::string, 
   return subject;
 }
 
-void check(const Subject& subject, const Options& options, Layout layout) {
-  INFO(subject.mechanism.name << " on " << options.target << " threads " << options.threads);
-  const Kernel kernel = compile(subject.graph, options);
+void check(const Subject& subject, const std::string& target, Manner manner) {
+  INFO(target << " with " << manner.threads << " threads, layout "
+              << static_cast<int>(manner.layout));
+  const Kernel kernel = compile(subject.graph, {.target = target, .threads = manner.threads});
   for (const Example& example : subject.examples) {
     INFO(describe(example.sizes));
-    const auto found = run(kernel, subject.graph, example.inputs, example.sizes, layout);
+    const auto found = run(kernel, subject.graph, example.inputs, example.sizes, manner.layout);
     const auto differs = difference(found, example.expected, subject.mechanism.tolerance);
     CHECK_MESSAGE(!differs, differs.value_or(""));
   }
@@ -84,9 +92,11 @@ void check(const Subject& subject, const Options& options, Layout layout) {
 
 TEST_CASE("mechanisms: compiled = interpreted") {
   for (const ops::Mechanism* mechanism : ops::all()) {
-    const Subject subject = subject_of(*mechanism, small_widths(*mechanism));
-    for (const ir::Target& target : codegen::runnable_targets()) {
-      check(subject, {.target = std::string(target.name), .threads = 2}, Layout::Dense);
+    SUBCASE(std::string(mechanism->name).c_str()) {
+      const Subject subject = subject_of(*mechanism, small_widths(*mechanism));
+      for (const ir::Target& target : codegen::runnable_targets()) {
+        for (const Manner& manner : kManners) check(subject, std::string(target.name), manner);
+      }
     }
   }
 }

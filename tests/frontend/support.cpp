@@ -28,13 +28,20 @@ std::vector<std::int64_t> strides_of(Dtype dtype, const std::vector<std::int64_t
                                      Layout layout) {
   std::vector<std::int64_t> strides(shape.size());
   std::int64_t next = 1;
+  if (layout == Layout::Transposed && dtype != i4) {
+    for (std::size_t n = 0; n < shape.size(); ++n) {
+      strides[n] = n + 1 == shape.size() ? -next : next;
+      next = next * std::max<std::int64_t>(shape[n], 1) + (n == 0 ? 3 : 5);
+    }
+    return strides;
+  }
   for (std::size_t n = shape.size(); n-- > 0;) {
     strides[n] = next;
     next *= std::max<std::int64_t>(shape[n], 1);
     const bool last = n + 1 == shape.size();
     if (dtype == i4) {
-      if (last) next = (next + 1) / 2 * 2 + (layout == Layout::Strided ? 2 : 0);
-    } else if (layout == Layout::Strided) {
+      if (last) next = (next + 1) / 2 * 2 + (layout != Layout::Dense ? 2 : 0);
+    } else if (layout != Layout::Dense) {
       next += last ? 3 : 5;
     }
   }
@@ -44,8 +51,8 @@ std::vector<std::int64_t> strides_of(Dtype dtype, const std::vector<std::int64_t
 std::size_t width_of(Dtype dtype) { return static_cast<std::size_t>(byte_size(dtype, {1})); }
 
 // The byte in which an element begins.
-std::size_t byte_of(Dtype dtype, std::int64_t element) {
-  return static_cast<std::size_t>(byte_size(dtype, {dtype == i4 ? element / 2 * 2 : element}));
+std::ptrdiff_t byte_of(Dtype dtype, std::int64_t element) {
+  return dtype == i4 ? element / 2 : element * static_cast<std::ptrdiff_t>(width_of(dtype));
 }
 
 bool same(double found, double expected, double allowed) {
@@ -89,15 +96,17 @@ void Guarded::for_each(auto&& visit) const {
 
 Guarded::Guarded(Dtype dtype, std::vector<std::int64_t> shape, Layout layout)
     : dtype_(dtype), shape_(std::move(shape)), strides_(strides_of(dtype, shape_, layout)) {
-  std::int64_t last = 0;
+  std::int64_t last = 0, before = 0;  // in memory, from the element [0, …, 0]
   for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
-    last += (std::max<std::int64_t>(shape_[axis], 1) - 1) * strides_[axis];
+    const std::int64_t reach = (std::max<std::int64_t>(shape_[axis], 1) - 1) * strides_[axis];
+    (reach < 0 ? before : last) += std::abs(reach);
   }
-  size_ = byte_of(dtype, last) + width_of(dtype);
+  size_ = static_cast<std::size_t>(byte_of(dtype, before + last)) + width_of(dtype);
   bytes_.assign(2 * kMargin + 128 + size_, kPattern);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data() + kMargin);
   offset_ = kMargin + (64 - address % 64) % 64;
-  if (layout == Layout::Strided) offset_ += width_of(dtype);
+  if (layout != Layout::Dense) offset_ += width_of(dtype);
+  offset_ += static_cast<std::size_t>(byte_of(dtype, before));
   for_each([&](std::size_t, std::int64_t distance) {
     std::fill_n(first() + byte_of(dtype_, distance), width_of(dtype_), std::byte{0xff});
   });
@@ -128,7 +137,7 @@ ir::Array Guarded::read() const {
 bool Guarded::surroundings_intact() const {
   std::vector<std::byte> restored = bytes_;
   for_each([&](std::size_t, std::int64_t distance) {
-    const auto at = static_cast<std::ptrdiff_t>(offset_ + byte_of(dtype_, distance));
+    const auto at = static_cast<std::ptrdiff_t>(offset_) + byte_of(dtype_, distance);
     std::copy_n(original_.begin() + at, width_of(dtype_), restored.begin() + at);
   });
   return restored == original_;

@@ -16,7 +16,8 @@ namespace fovea::test {
 // How tensors lie in memory.
 enum class Layout : std::uint8_t {
   Dense,
-  Strided,  // the first element right behind a cache line's start, gaps between rows
+  Strided,     // the first element right behind a cache line's start, gaps between rows
+  Transposed,  // the last axis slowest, with gaps, and backwards; i4, whose last is dense: Strided
 };
 
 // The memory of one tensor with a pattern all around it; elements are poison (NaN, or all bits set)
@@ -34,8 +35,8 @@ class Guarded {
   bool untouched() const { return bytes_ == original_; }
 
  private:
-  void for_each(auto&& visit) const;  // (element number, distance in elements)
-  std::byte* first() { return bytes_.data() + offset_; }
+  void for_each(auto&& visit) const;                      // (element number, distance in elements)
+  std::byte* first() { return bytes_.data() + offset_; }  // the element [0, …, 0]
 
   Dtype dtype_;
   std::vector<std::int64_t> shape_, strides_;
