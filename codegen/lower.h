@@ -43,10 +43,18 @@ Function lower_plain(const Source& source, const std::vector<Result>& results, b
 std::optional<Halide::Func> lower_contraction(const Source& source, Signature& signature, const Result& result,
                                               int number);
 
+// Of a kernel that carries: `absorb` adds blocks to the state, `recall` the state to a tile's
+// accumulators (runtime::Tiled).
+struct CarryFunctions {
+  Function absorb, recall;
+  std::vector<int> buffers;
+};
+
 // A kernel on a pair plane: `prepare` packs what a tile of rows needs and begins its accumulators,
 // `step` walks one chunk of the tile's column blocks, `finish` turns accumulators into results.
 struct TiledFunctions {
   Function prepare, step, finish;
+  std::optional<CarryFunctions> carried;
   std::optional<Function> evaluate;  // of the mask, where intervals cannot decide it
   std::vector<runtime::Tiled::Accumulator> accumulators;
   int doubt = -1;

@@ -133,6 +133,11 @@ class Lowering {
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
     if (!functions.finish.outputs.empty())
       loop.finish.arguments = emit(functions.finish, symbol(kernel.name, "_finish"));
+    if (functions.carried) {
+      loop.absorb.arguments = emit(functions.carried->absorb, symbol(kernel.name, "_absorb"));
+      loop.recall.arguments = emit(functions.carried->recall, symbol(kernel.name, "_recall"));
+      loop.carried = functions.carried->buffers;
+    }
     loop.accumulators = functions.accumulators;
     loop.doubt = functions.doubt;
     for (const NodeId id : kernel.results) loop.results.push_back(along(kernel, region, id));
@@ -225,6 +230,8 @@ void for_each_call(runtime::Program& program,
     call(step.tiled.step, "");
     call(step.tiled.finish, "_finish");
     call(step.tiled.mask.evaluate, "_evaluate");
+    call(step.tiled.absorb, "_absorb");
+    call(step.tiled.recall, "_recall");
   }
 }
 

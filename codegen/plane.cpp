@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "ir/carry.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -37,7 +38,6 @@ Plane::Plane(TiledContext& context, TiledFunctions& functions)
   clear_ = signature_.number(Kind::clear, 0, "clear");
   first_row_ = signature_.number(Kind::row, 0, "row");
   blocks_ = signature_.buffer(0, Halide::Int(32), {-1}, Kind::blocks);
-  if (kernel_.solid != kNone) conjuncts(kernel_.solid, masks_);
 }
 
 Function Plane::build() {
@@ -77,22 +77,9 @@ Point Plane::point(const Expr& r, const Expr& j, const Expr& n, const std::vecto
   return p;
 }
 
-void Plane::conjuncts(NodeId id, std::set<NodeId>& into) const {
-  into.insert(id);
-  if (as_map(graph_.node(id), Fn::And))
-    for (const NodeId input : graph_.node(id).inputs) conjuncts(input, into);
-}
-
 // What a condition is in blocks that need no mask, if that is known.
 std::optional<bool> Plane::when_clear(NodeId id) const {
-  if (masks_.contains(id)) return true;
-  for (const NodeId mask : masks_)
-    if (as_map(graph_.node(mask), Fn::Not) && graph_.node(mask).inputs[0] == id) return false;
-  const Node& node = graph_.node(id);
-  if (as_map(node, Fn::And) &&
-      std::ranges::all_of(node.inputs, [&](NodeId n) { return when_clear(n) == true; }))
-    return true;
-  return std::nullopt;
+  return when_solid(graph_, kernel_.solid, id);
 }
 
 Split Plane::split(const PlaneReduction& reduction) const {

@@ -93,7 +93,6 @@ class Plane {
               const std::vector<ir::AxisId>& inner);
   static Halide::Var var(ir::AxisId axis);
   bool on_plane(ir::NodeId id) const;
-  void conjuncts(ir::NodeId id, std::set<ir::NodeId>& into) const;
   std::optional<bool> when_clear(ir::NodeId id) const;
 
   // --- what becomes a panel
@@ -164,7 +163,6 @@ class Plane {
   std::vector<ir::AxisId> unbounded_;  // axes whose coordinates loads limit
   Halide::Expr here_, clear_, first_row_;
   Halide::ImageParam blocks_;
-  std::set<ir::NodeId> masks_;
   std::set<PanelKey> wanted_;
   std::map<PanelKey, Panel> panels_;
   std::map<std::pair<ir::NodeId, double>, Contraction> contractions_;

@@ -149,29 +149,12 @@ Expr Plane::truth(NodeId id, const ScopePtr& scope) {
 }
 
 Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
-  const Scaled what{id, scale};
-  auto at = std::ranges::find(context_.packed, what, &Packed::what);
-  const Node& node = graph_.node(id);
-  const bool truth = node.type.dtype == Dtype::Bool && scale == 1;
-  const Halide::Type type = truth        ? Halide::UInt(8)
-                            : scale != 1 ? Halide::Float(32)
-                                         : emitter_.type(node.type.dtype);
-  if (at == context_.packed.end()) {
-    Packed fresh{what, context_.other_axes(node.type), -1};
-    runtime::Buffer buffer{
-        context_.source.name + ".packed" + std::to_string(context_.packed.size()),
-        runtime::Buffer::Role::scratch,
-        truth             ? runtime::Type::boolean
-        : type.is_float() ? runtime::Type::f32
-                          : runtime::Type::i32,
-        context_.sizes(context_.packed_axes(fresh))};
-    fresh.buffer = context_.add(buffer);
-    context_.packed.push_back(fresh);
-    at = context_.packed.end() - 1;
-  }
-  const std::vector<AxisId> axes = context_.packed_axes(*at);
+  const Packed& packed = context_.pack(id, scale);
+  const Halide::Type type = TiledContext::packed_type(graph_.node(id), scale);
+  const bool truth = type == Halide::UInt(8);
+  const std::vector<AxisId> axes = context_.packed_axes(packed);
   Halide::ImageParam image =
-      signature_.buffer(at->buffer, type, context_.extents(signature_, axes));
+      signature_.buffer(packed.buffer, type, context_.extents(signature_, axes));
   std::vector<Expr> where;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     where.push_back(*axis == row_ ? point_.r : scope->at[*axis]);

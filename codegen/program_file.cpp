@@ -11,7 +11,7 @@ namespace {
 
 using namespace runtime;
 
-constexpr std::string_view kMagic = "fovea program 1";
+constexpr std::string_view kMagic = "fovea program 2";
 
 // Numbers are little-endian, enumerations one byte, strings and lists have their length in front.
 // Writer and Reader have the same interface, so that each structure is described once, by `visit`.
@@ -128,7 +128,7 @@ constexpr auto visit_buffer = [](auto& file, auto& buffer) {
 
 constexpr auto visit_call = [](auto& file, auto& call) {
   file.list(call.arguments, [](auto& f, auto& argument) {
-    f.kind(argument.kind, Argument::Kind::all);
+    f.kind(argument.kind, Argument::Kind::from);
     f.number(argument.index);
   });
 };
@@ -151,8 +151,10 @@ constexpr auto visit_tiled = [](auto& file, auto& tiled) {
   for (auto* number : {&tiled.rows, &tiled.columns, &tiled.row_tile, &tiled.column_block,
                        &tiled.chunk, &tiled.doubt})
     file.number(*number);
-  for (auto* call : {&tiled.prepare, &tiled.step, &tiled.finish, &tiled.mask.evaluate})
+  for (auto* call : {&tiled.prepare, &tiled.step, &tiled.finish, &tiled.mask.evaluate,
+                     &tiled.absorb, &tiled.recall})
     visit_call(file, *call);
+  file.list(tiled.carried, visit_number);
   visit_predicate(file, tiled.mask.visible);
   visit_predicate(file, tiled.mask.solid);
   file.list(tiled.accumulators, [](auto& f, auto& accumulator) {

@@ -57,6 +57,28 @@ std::vector<runtime::Size> TiledContext::sizes(const std::vector<AxisId>& axes) 
   return result;
 }
 
+Halide::Type TiledContext::packed_type(const Node& node, double scale) {
+  if (scale != 1 || is_float(node.type.dtype)) return Halide::Float(32);
+  return node.type.dtype == Dtype::Bool ? Halide::UInt(8) : Halide::Int(32);
+}
+
+const Packed& TiledContext::pack(NodeId id, double scale) {
+  const Scaled what{id, scale};
+  const auto known = std::ranges::find(packed, what, &Packed::what);
+  if (known != packed.end()) return *known;
+  const Node& node = source.graph.node(id);
+  const Halide::Type type = packed_type(node, scale);
+  Packed fresh{what, other_axes(node.type), -1};
+  fresh.buffer = add({source.name + ".packed" + std::to_string(packed.size()),
+                      runtime::Buffer::Role::scratch,
+                      type.is_uint()    ? runtime::Type::boolean
+                      : type.is_float() ? runtime::Type::f32
+                                        : runtime::Type::i32,
+                      sizes(packed_axes(fresh))});
+  packed.push_back(std::move(fresh));
+  return packed.back();
+}
+
 std::vector<AxisId> TiledContext::packed_axes(const Packed& operand) const {
   std::vector<AxisId> axes = operand.axes;
   axes.insert(kernel.lanes == Lanes::Rows ? axes.end() : axes.begin(), kernel.row);
@@ -344,6 +366,7 @@ TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Reg
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
   TiledFunctions functions;
   functions.step = lower_step(context, functions);
+  if (kernel.carries) functions.carried = lower_carry(context);
   std::map<NodeId, double> initial;
   for (const State& state : context.states) {
     const Node& node = source.graph.node(state.reduction->node);

@@ -58,6 +58,9 @@ struct TiledContext {
   std::vector<Packed> packed;
   std::vector<State> states;
 
+  // A row operand times `scale` as `prepare` packs it, which from here on it does.
+  const Packed& pack(ir::NodeId id, double scale);
+  static Halide::Type packed_type(const ir::Node& node, double scale);
   bool is_batch(ir::AxisId axis) const;
   // Axes of a type, ascending, without row, column and batch.
   std::vector<ir::AxisId> other_axes(const ir::Type& type) const;
@@ -77,5 +80,6 @@ Function lower_prepare(TiledContext& context, const std::map<ir::NodeId, double>
 Function lower_step(TiledContext& context, TiledFunctions& functions);
 Function lower_finish(TiledContext& context, int& doubt);
 Function lower_evaluate(TiledContext& context);
+CarryFunctions lower_carry(TiledContext& context);
 
 }  // namespace fovea::codegen

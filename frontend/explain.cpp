@@ -4,7 +4,9 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <span>
 
+#include "ir/carry.h"
 #include "ir/error.h"
 #include "ir/region.h"
 #include "runtime/block_list.h"
@@ -175,10 +177,29 @@ class Explainer {
     report.lanes = kernel.lanes == Lanes::Rows ? "rows" : "columns";
     const double visited = count_tiles(kernel, region, report);
     const double each = PlaneCost(graph_, region, extents_).flops();
-    report.flops = each * visited;
+    report.flops = each * visited + carried_flops(kernel, region, report);
     report.flops_all = each * static_cast<double>(report.batch) * static_cast<double>(report.rows) *
                        static_cast<double>(report.columns);
     return report;
+  }
+
+  // Of a state: every column joins it once, and every row looks at it once.
+  double carried_flops(const ir::Kernel& kernel, const Region& region,
+                       const KernelReport& report) const {
+    const auto sums = kernel.carries ? carried_sums(graph_, kernel, region) : std::nullopt;
+    if (!sums) return 0;
+    double each = 0;
+    for (const CarriedSum& sum : *sums) {
+      std::vector<AxisId> axes = graph_.node(sum.reduction).type.axes;
+      std::erase_if(axes, [&](AxisId axis) {
+        return axis == kernel.row ||
+               std::ranges::find(region.batch, axis) != region.batch.end();
+      });
+      if (sum.inner != kNone) axes.push_back(sum.inner);
+      each += 2 * product(extents_, axes);
+    }
+    return each * static_cast<double>(report.batch) *
+           static_cast<double>(report.rows + report.columns);
   }
 
   // Elements that a result has on the plane of two axes of unknown extent, if it is on one.
@@ -262,7 +283,10 @@ class Explainer {
         report.tiles_empty += times * (blocks - count);
         const double rows =
             static_cast<double>(std::min<std::int64_t>(kernel.row_tile, report.rows - row));
-        for (const std::int32_t block : list.blocks)
+        // What is carried is not walked.
+        const std::span walked =
+            std::span(list.blocks).subspan(kernel.carries ? static_cast<std::size_t>(list.clear) : 0);
+        for (const std::int32_t block : walked)
           visited +=
               static_cast<double>(times) * rows *
               static_cast<double>(std::min<std::int64_t>(

@@ -201,7 +201,7 @@ class Parser {
 
   void attribute(KernelDeclaration& declared) {
     constexpr std::string_view kAttributes =
-        "visible=, solid=, rows=, columns=, chunk=, lanes=, slots= or because";
+        "visible=, solid=, carry=, rows=, columns=, chunk=, lanes=, slots= or because";
     const Token& key = next();
     Kernel& kernel = declared.kernel;
     if (key.text == "because") {
@@ -209,13 +209,14 @@ class Parser {
       kernel.reason = unquote(next().text);
       return;
     }
-    constexpr std::string_view kKeys[] = {"visible", "solid", "rows", "columns",
-                                          "chunk",   "lanes", "slots"};
+    constexpr std::string_view kKeys[] = {"visible", "solid", "carry", "rows",
+                                          "columns", "chunk", "lanes", "slots"};
     if (std::ranges::find(kKeys, key.text) == std::end(kKeys))
       fail(key.at, fmt::format("'{}'", key.text), kAttributes);
     expect("=");
     if (key.text == "visible") declared.visible = expect_name("the name of a value");
     if (key.text == "solid") declared.solid = expect_name("the name of a value");
+    if (key.text == "carry") kernel.carries = carries();
     if (key.text == "rows") kernel.row_tile = count();
     if (key.text == "columns") kernel.column_block = count();
     if (key.text == "chunk") kernel.chunk = count();
@@ -238,6 +239,12 @@ class Parser {
   int count() {
     if (here().kind != Token::Kind::Integer) fail("an integer");
     return static_cast<int>(integer(false));
+  }
+
+  bool carries() {
+    const Word word = expect_name("solid");
+    if (word.text != "solid") fail(word.at, fmt::format("'{}'", word.text), "solid");
+    return true;
   }
 
   Lanes lanes() {

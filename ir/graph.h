@@ -160,6 +160,7 @@ struct Kernel {
   AxisId column = kNone;
   NodeId visible = kNone;  // bool node: where it is false nothing contributes; kNone: everything may
   NodeId solid = kNone;    // bool node: where it is true no mask has to be applied; kNone: never needed
+  bool carries = false;    // solid blocks reach later rows through a state (ir/carry.h)
   int row_tile = 0;        // rows of a tile, 0 until `tile` has run
   int column_block = 0;    // columns of a block
   int chunk = 0;           // blocks of a step

@@ -188,6 +188,7 @@ class Printer {
     if (kernel.column != kNone) line += ", " + express_axis(graph_, kernel.column);
     if (kernel.visible != kNone) line += " visible=" + reference(kernel.visible).text;
     if (kernel.solid != kNone) line += " solid=" + reference(kernel.solid).text;
+    if (kernel.carries) line += " carry=solid";
     if (kernel.row_tile != 0) line += fmt::format(" rows={}", kernel.row_tile);
     if (kernel.column_block != 0) line += fmt::format(" columns={}", kernel.column_block);
     if (kernel.chunk != 0) line += fmt::format(" chunk={}", kernel.chunk);

@@ -22,6 +22,7 @@ constexpr std::size_t kManyMasks = 32;
 struct Found {
   std::vector<std::vector<Exclusion>> clauses;
   std::vector<Exclusion> masks;
+  std::vector<Exclusion> of_columns;  // those that are not applied to whole rows only
   std::string why;  // there are no clauses
 };
 
@@ -136,11 +137,14 @@ Exclusion without_not(const ir::Graph& graph, Exclusion mask) {
   }
 }
 
-std::vector<Exclusion> find_masks(const ir::Graph& graph, const ir::Kernel& kernel) {
+Found find_masks(const ir::Graph& graph, const ir::Kernel& kernel) {
   const std::vector<bool> inside = computed_inside(graph, kernel);
   const std::vector<bool> late = is_known_late(graph, kernel, inside);
   const auto elsewhere = axes_read_elsewhere(graph, inside);
-  std::vector<Exclusion> found;
+  Found found;
+  const auto add = [](std::vector<Exclusion>& to, const Exclusion& mask) {
+    if (std::ranges::find(to, mask) == to.end()) to.push_back(mask);
+  };
   const auto is_usable = [&](const Exclusion& mask) {
     const auto k = static_cast<std::size_t>(mask.condition);
     const ir::Type& type = graph.nodes[k].type;
@@ -155,7 +159,11 @@ std::vector<Exclusion> find_masks(const ir::Graph& graph, const ir::Kernel& kern
     if (!inside[k]) continue;
     for (const Exclusion& raw : masks_of(graph, kernel, graph.nodes[k])) {
       const Exclusion mask = without_not(graph, raw);
-      if (is_usable(mask) && std::ranges::find(found, mask) == found.end()) found.push_back(mask);
+      if (!is_usable(mask)) continue;
+      add(found.masks, mask);
+      const ir::Node& node = graph.nodes[k];
+      if (node.type.has(kernel.column) || std::holds_alternative<ir::Reduce>(node.op))
+        add(found.of_columns, mask);
     }
   }
   return found;
@@ -193,7 +201,7 @@ std::string describe(const ir::Graph& graph, NodeId id) {
 }
 
 Found find(const ir::Graph& graph, const ir::Kernel& kernel) {
-  Found found{.clauses = {}, .masks = find_masks(graph, kernel), .why = ""};
+  Found found = find_masks(graph, kernel);
   const bool stores_plane = std::ranges::any_of(
       kernel.results, [&](NodeId id) { return is_on_plane(kernel, graph.node(id).type); });
   if (stores_plane) {
@@ -245,7 +253,7 @@ class Conditions {
   }
   NodeId solid(const Found& found) {
     NodeId all = ir::kNone;
-    for (const Exclusion& mask : found.masks) {
+    for (const Exclusion& mask : found.of_columns) {
       all = join(Fn::And, all, passes(mask, ir::ReduceFn::Min));
     }
     return all;

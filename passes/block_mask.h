@@ -7,7 +7,7 @@
 // The masks of a kernel are the conditions of `where` with a constant branch, and bools that are
 // computed with as numbers or folded. `visible` is false only where every reduction of the plane
 // gets nothing: a zero to a sum, -inf to a maximum. `solid` is the conjunction (a tree of &&) of
-// all masks: in a block where it holds, each of its terms may be taken for true and the operand of
+// all masks but those of what has no columns, which are applied to rows anyway: in a block where it holds, each of its terms may be taken for true and the operand of
 // a negated term for false, also inside of `all(axis, …)`, which stands over axes that only some
 // values have.
 //

@@ -124,14 +124,20 @@ class Fuser {
     } else if (!on_plane && is_fold(node) && !is_multiple(graph_, id)) {
       need(id);
       return;
-    } else if (!node.type.has(row) && node.type.has(column) && heavy(id)) {
-      need(id);
-      return;
+    } else if (!node.type.has(row) && node.type.has(column) && heavy(read_by(id))) {
+      need(read_by(id));
+      if (read_by(id) == id) return;
     } else if (!on_plane && decides(id)) {
       need(id);
       return;
     }
     for (const NodeId input : node.inputs) walk_tiled(input, group, seen);
+  }
+
+  // What a column operand is read from: itself, if it is not read elsewhere.
+  NodeId read_by(NodeId id) const {
+    const Node& node = graph_.node(id);
+    return std::holds_alternative<Read>(node.op) ? node.inputs[0] : id;
   }
 
   // A column operand with arithmetic on inputs of its own: computed once beats once per tile. Not
@@ -183,6 +189,7 @@ class Fuser {
         others_.insert(at);
         continue;
       }
+      if (is_multiple(graph_, at)) continue;
       if (!std::holds_alternative<Map>(node.op)) return std::nullopt;
       for (const NodeId input : node.inputs) stack.push_back(input);
     }

@@ -14,11 +14,13 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/block_mask.h"
+#include "passes/carry.h"
 #include "passes/defer_normalization.h"
 #include "passes/fuse.h"
 #include "passes/plan_buffers.h"
 #include "passes/reassociate.h"
 #include "passes/simplify.h"
+#include "passes/spread_scans.h"
 #include "passes/tile.h"
 
 namespace fovea::passes {
@@ -26,11 +28,13 @@ namespace {
 
 constexpr Pass kPipeline[] = {
     {"simplify", simplify, "fold, share and drop"},
+    {"spread_scans", spread_scans, "contract prefix sums on a plane, which `carry` walks once"},
     {"reassociate", reassociate, "order contractions by cost"},
     {"defer_normalization", defer_normalization, "divide per row"},  // before fuse: frees the sum
     {"simplify", simplify, "fold what the two above have opened"},
     {"fuse", fuse, "partition into kernels that store nothing on a pair plane"},
     {"block_mask", block_mask, "find the masks that decide which blocks are visited"},
+    {"carry", carry, "sum blocks once that all later rows see"},
     {"tile", tile, "choose tiles, blocks and chunks for the target"},
     {"plan_buffers", plan_buffers, "let what is stored between kernels share memory"},
 };

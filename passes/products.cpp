@@ -1,10 +1,13 @@
 #include "passes/products.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "ir/rewrite.h"
 #include "passes/extents.h"
@@ -57,6 +60,12 @@ std::vector<AxisId> joint_axes(const Builder& b, NodeId x, NodeId y) {
   return both;
 }
 
+bool is_taken(const ir::Graph& graph, const std::string& name) {
+  return ir::find_axis(graph, name) != ir::kNone ||
+         std::ranges::find(graph.nodes, name, &ir::Node::name) != graph.nodes.end() ||
+         std::ranges::find(graph.outputs, name, &ir::Output::name) != graph.outputs.end();
+}
+
 }  // namespace
 
 bool is_map(const Node& node, Fn fn) {
@@ -98,6 +107,15 @@ NodeId multiply(Builder& into, const ir::Graph& extents, std::vector<NodeId> fac
     factors.erase(factors.begin() + static_cast<std::ptrdiff_t>(second));
   }
   return factors[0];
+}
+
+AxisId copy_axis(Builder& into, const ir::Graph& graph, AxisId axis) {
+  const ir::Axis& old = graph.axis(axis);
+  int n = 2;
+  while (is_taken(graph, fmt::format("{}_{}", old.name, n))) ++n;
+  ir::Extent extent = old.extent;
+  if (extent.empty()) extent = {{ir::ExtentTerm::Kind::Axis, 0, axis}};
+  return into.axis(fmt::format("{}_{}", old.name, n), extent);
 }
 
 ir::Graph replace(const ir::Graph& graph, NodeId site, const Build& build) {

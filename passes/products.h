@@ -26,6 +26,9 @@ ir::NodeId divide_outside(ir::Builder& into, ir::NodeId y, ir::NodeId l);
 // The product of factors, those over the fewest points first; 1 if there are none.
 ir::NodeId multiply(ir::Builder& into, const ir::Graph& extents, std::vector<ir::NodeId> factors);
 
+// A new axis with the extent of one of the graph's, called after it.
+ir::AxisId copy_axis(ir::Builder& into, const ir::Graph& graph, ir::AxisId axis);
+
 // The graph with one node replaced. `build` is given the new graph's id of every earlier node.
 using Build = std::function<ir::NodeId(ir::Builder& into, const std::vector<ir::NodeId>& to)>;
 ir::Graph replace(const ir::Graph& graph, ir::NodeId site, const Build& build);

@@ -1,7 +1,5 @@
 #include "passes/reassociate.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -128,21 +126,6 @@ std::vector<Found> recognise(const Graph& graph, NodeId site) {
   }
   recognise_pull(graph, site, *j, *product, found);
   return found;
-}
-
-bool is_taken(const Graph& graph, const std::string& name) {
-  return find_axis(graph, name) != kNone ||
-         std::ranges::find(graph.nodes, name, &Node::name) != graph.nodes.end() ||
-         std::ranges::find(graph.outputs, name, &ir::Output::name) != graph.outputs.end();
-}
-
-AxisId copy_axis(Builder& into, const Graph& graph, AxisId axis) {
-  const ir::Axis& old = graph.axis(axis);
-  int n = 2;
-  while (is_taken(graph, fmt::format("{}_{}", old.name, n))) ++n;
-  ir::Extent extent = old.extent;
-  if (extent.empty()) extent = {{ir::ExtentTerm::Kind::Axis, 0, axis}};
-  return into.axis(fmt::format("{}_{}", old.name, n), extent);
 }
 
 // Puts what was found together in the new graph.

@@ -12,6 +12,7 @@ using namespace ir;
 
 constexpr int kRowTile = 96;      // a multiple of every register tile's rows: 6, 8, 16, 48
 constexpr int kColumnBlock = 96;  // likewise of its columns: 6, 8
+constexpr int kCarryTile = 48;    // little lies on the diagonal, and the rest costs the same
 constexpr double kWideFeature = 96;
 constexpr double kPanelBytes = 400
                                << 10;  // of a chunk: with its operands, half of a level-two cache
@@ -85,6 +86,11 @@ Graph tile(const Graph& graph, const Target&) {
   for (Kernel& kernel : result.kernels) {
     if (kernel.row == kNone || kernel.row_tile != 0) continue;
     const Region region = region_of(graph, kernel);
+    if (kernel.carries) {
+      kernel.row_tile = kernel.column_block = kCarryTile;
+      kernel.chunk = 2;
+      continue;
+    }
     kernel.row_tile = kRowTile;
     kernel.column_block = block_for(graph, region);
     kernel.chunk = chunk_for(graph, region, kernel.column_block);
@@ -118,6 +124,7 @@ Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
       continue;
     }
     kernel.lanes = Lanes::Columns;
+    kernel.carries = false;  // nothing to share among so few rows
     kernel.row_tile = single_row ? 1 : kFewRowTile;
     const int columns = few_columns(graph, region, kernel.row_tile);
     const bool masked = kernel.visible != kNone || kernel.solid != kNone;

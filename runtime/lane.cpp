@@ -89,6 +89,8 @@ void Lane::point_all(const Step& step, Calls& calls) {
     point(step.tiled.step, {}, 0, calls.step);
     point(step.tiled.finish, {}, 0, calls.finish);
     point(step.tiled.mask.evaluate, {}, 0, calls.evaluate);
+    point(step.tiled.absorb, {}, 0, calls.absorb);
+    point(step.tiled.recall, {}, 0, calls.recall);
   }
 }
 
@@ -122,6 +124,8 @@ void Lane::point(const Call& call, const std::vector<int>& cropped, int first_cr
         return &descriptor(blocks_ + 1);
       case Kind::all:
         return &descriptor(blocks_ + 2);
+      case Kind::from:
+        return &from;
     }
     return nullptr;
   };

@@ -130,11 +130,15 @@ class Layouter {
           });
       if (!fits) return wrong("a result of step '", step.name, "' does not exist");
     }
+    if (!tiled.absorb.function != !tiled.recall.function ||
+        !std::ranges::all_of(tiled.carried, [&](int buffer) { return is_buffer(buffer); }))
+      return wrong("the state of step '", step.name, "' does not exist");
     if (tiled.doubt >= 0 && !is_buffer(tiled.doubt))
       return wrong("the doubt of step '", step.name, "' does not exist");
     return check_arguments(step, tiled.prepare, true) && check_arguments(step, tiled.step, true) &&
            check_arguments(step, tiled.finish, true) &&
-           check_arguments(step, tiled.mask.evaluate, true);
+           check_arguments(step, tiled.mask.evaluate, true) &&
+           check_arguments(step, tiled.absorb, true) && check_arguments(step, tiled.recall, true);
   }
 
   bool check_steps() {

@@ -57,6 +57,7 @@ struct Argument {
     clear,   // how many of them need no mask
     any,     // bool buffer [column blocks]: written by Mask::evaluate, is anything visible
     all,     // the same: is everything visible and mask-free
+    from,    // the row that the carried state is relative to, not below 0
   };
   Kind kind = Kind::buffer;
   int index = 0;
@@ -114,6 +115,12 @@ struct Tiled {
   int columns = -1;        // symbol
   int row_tile = 0, column_block = 0, chunk = 0;
   Call prepare, step, finish;  // prepare and finish may be null
+  // A state for all tiles of a batch coordinate, which then run in order on one thread: `absorb`
+  // adds `blocks` to it and makes it relative to `row`, `recall` adds it to what a tile begins with.
+  // Blocks that need no mask are absorbed, once, and never stepped over; later tiles need no mask
+  // there either. Null if there is none.
+  Call absorb, recall;
+  std::vector<int> carried;  // the state's buffers, of role scratch: 0 before the first tile
   Mask mask;
   // Stored buffers to which steps add: filled with `value` first. With any of these, the tiles of a
   // batch coordinate run in order on one thread.

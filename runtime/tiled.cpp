@@ -1,6 +1,7 @@
 #include <HalideRuntime.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #include "runtime/steps.h"
@@ -38,27 +39,81 @@ class TiledRun {
 
   Status run(ThreadPool& pool) {
     if (!tiled_.accumulators.empty()) return run_accumulating(pool);
+    if (tiled_.recall.function) return run_carrying(pool);
     std::int64_t coordinates = 1;
     for (const int symbol : tiled_.batch) coordinates *= workspace_.symbol(symbol);
     const std::int64_t items = coordinates * row_tiles_;
     const bool worth_waking = pairs_ * static_cast<double>(coordinates) >= kWorthWaking;
     const auto body = [&](Lane& lane, std::int64_t item) -> Status {
       const std::int64_t row = item % row_tiles_ * tiled_.row_tile;
-      item /= row_tiles_;
-      for (std::size_t n = tiled_.batch.size(); n-- > 0;) item = set_coordinate(lane, n, item);
-      Doubt doubt;
-      if (Status status = tile(lane, row, doubt); !status.ok()) return status;
-      if (!checked_) return {};
-      crop_rows(lane, row, std::min<std::int64_t>(tiled_.row_tile, rows_ - row));
-      if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
-      if (!doubt.any()) return {};
-      crop_rows(lane, row + doubt.first, doubt.last + 1 - doubt.first);
-      return again(lane);
+      set_coordinates(lane, item / row_tiles_);
+      return checked_tile(lane, row);
     };
     return for_each_item(workspace_, pool, items, worth_waking, body);
   }
 
  private:
+  // The tiles of a batch coordinate in order, with what later rows see too in a state.
+  Status run_carrying(ThreadPool& pool) {
+    std::int64_t coordinates = 1;
+    for (const int symbol : tiled_.batch) coordinates *= workspace_.symbol(symbol);
+    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+      set_coordinates(lane, item);
+      for (const int buffer : tiled_.carried)
+        std::memset(lane.data(buffer), 0, workspace_.buffer(buffer).bytes);
+      lane.absorbed.assign(static_cast<std::size_t>(blocks_), 0);
+      lane.from = -1;
+      Status status;
+      for (std::int64_t row = 0; row < rows_ && status.ok(); row += tiled_.row_tile)
+        status = checked_tile(lane, row);
+      return status;
+    };
+    return for_each_item(workspace_, pool, coordinates,
+                         static_cast<double>(rows_) * static_cast<double>(coordinates) *
+                                 tiled_.column_block >= kWorthWaking, body);
+  }
+
+  Status checked_tile(Lane& lane, std::int64_t row) const {
+    Doubt doubt;
+    if (Status status = tile(lane, row, doubt); !status.ok()) return status;
+    if (!checked_) return {};
+    crop_rows(lane, row, std::min<std::int64_t>(tiled_.row_tile, rows_ - row));
+    if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
+    if (!doubt.any()) return {};
+    crop_rows(lane, row + doubt.first, doubt.last + 1 - doubt.first);
+    return again(lane);
+  }
+
+  void set_coordinates(Lane& lane, std::int64_t number) const {
+    for (std::size_t n = tiled_.batch.size(); n-- > 0;) number = set_coordinate(lane, n, number);
+  }
+
+  // Brings the state up to this tile and adds it to what the tile begins with. The blocks that are
+  // left to be stepped over.
+  const BlockList& carry(Lane& lane, const Lane::Calls& calls, const BlockList& list,
+                         Status& status) const {
+    lane.fresh.blocks.clear();
+    lane.rest.blocks.clear();
+    for (std::size_t n = 0; n < list.blocks.size(); ++n) {
+      std::uint8_t& absorbed = lane.absorbed[static_cast<std::size_t>(list.blocks[n])];
+      if (absorbed) continue;
+      const bool clear = n < static_cast<std::size_t>(list.clear);
+      (clear ? lane.fresh : lane.rest).blocks.push_back(list.blocks[n]);
+      absorbed = clear;
+    }
+    lane.rest.clear = 0;
+    const auto count = static_cast<int>(lane.fresh.blocks.size());
+    if (lane.from < 0 && count > 0) lane.from = lane.row;
+    for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
+      lane.here = lane.clear = std::min(tiled_.chunk, count - first);
+      lane.set_blocks(lane.fresh.blocks.data() + first, lane.here);
+      status = call(tiled_.absorb, calls.absorb);
+      lane.from = lane.row;
+    }
+    if (status.ok() && lane.from >= 0) status = call(tiled_.recall, calls.recall);
+    return lane.rest;
+  }
+
   // Takes one coordinate off a running number and returns the rest.
   std::int64_t set_coordinate(Lane& lane, std::size_t n, std::int64_t number) const {
     const std::int64_t extent = workspace_.symbol(tiled_.batch[n]);
@@ -110,8 +165,10 @@ class TiledRun {
         tiled_.doubt >= 0 ? static_cast<std::int32_t*>(lane.data(tiled_.doubt)) : nullptr;
     if (doubted) std::fill_n(doubted, tiled_.row_tile, 0);
     Status status;
-    const BlockList& list = list_of(lane, calls, row, status);
+    const BlockList& all = list_of(lane, calls, row, status);
     if (status.ok()) status = call(tiled_.prepare, calls.prepare);
+    const bool carries = tiled_.recall.function && status.ok();
+    const BlockList& list = carries ? carry(lane, calls, all, status) : all;
     const auto count = static_cast<int>(list.blocks.size());
     for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
       lane.here = std::min(tiled_.chunk, count - first);

@@ -53,7 +53,7 @@ class alignas(128) Lane {
 
   // Arguments of one step; results of Plain steps are the crops.
   struct Calls {
-    std::vector<void*> prepare, step, finish, evaluate;
+    std::vector<void*> prepare, step, finish, evaluate, absorb, recall;
     int first_crop = 0;  // of the results
   };
 
@@ -74,9 +74,14 @@ class alignas(128) Lane {
 
   Status status;  // of the work this lane did
   BlockList list;
+  // Of a step that carries a state: which blocks are in it, and those of a tile that are not yet,
+  // or never will be.
+  std::vector<std::uint8_t> absorbed;
+  BlockList fresh, rest;
   std::vector<std::int64_t> coordinates;  // of the batch
   std::vector<std::int32_t> batch;        // the same for functions
   std::int32_t row = 0, here = 0, clear = 0;
+  std::int32_t from = 0;  // the row that the state is relative to; below 0: it is empty
 
  private:
   struct Description {

@@ -3,8 +3,7 @@
 //   o_i = Σ_j (φ(q_i)·φ(k_j)) v_j / Σ_j φ(q_i)·φ(k_j),  φ(x) = elu(x) + 1
 //
 // It is written as that formula stands, on the pair plane; `reassociate` makes it linear.
-#include <cmath>
-
+#include "ops/features.h"
 #include "ops/heads.h"
 #include "ops/reference.h"
 
@@ -12,9 +11,6 @@ namespace fovea::ops {
 namespace {
 
 constexpr auto kOptions = head_options();
-
-// Not elu(x) + 1, which loses the digits of small features to those of the 1.
-Tensor feature(const Tensor& x) { return where(x > 0.0, x + 1.0, exp(min(x, 0.0))); }
 
 ir::Graph build(const Problem& problem) {
   const Heads x = heads(problem);
@@ -25,7 +21,6 @@ ir::Graph build(const Problem& problem) {
 ir::Arrays reference(const Problem&, const ir::Arrays& inputs, const ir::Sizes&) {
   const ir::Array &q = inputs.at("q"), &k = inputs.at("k");
   const std::int64_t group = k.shape[1] == 0 ? 1 : q.shape[1] / k.shape[1];
-  const auto feature_of = [](double x) { return x > 0 ? x + 1 : std::exp(x); };
   const auto score = [&](const Pair& pair, double) {
     double s = 0;
     for (std::int64_t d = 0; d < q.shape[3]; ++d) {

@@ -26,7 +26,7 @@ constexpr std::string_view kSeeds[] = {
     "out y = x[j = c else -1.5e-3] % 2.0 - -x\nout z = any(j, x > 0.0 && !(j == 1))\n",
     "axis i, j\nq : f32[i]\nk : f32[j]\nm = i != j\n_1 = where(m, q * k, nan)\n"
     "out o = max((i, j), _1)\nout u = sum(j, q * k) + f32(i8(q))\n"
-    "kernel all(o, _1) over i, j visible=m rows=48 lanes=columns slots=_,1 because \"so \\\"it\\\" is\"\n",
+    "kernel all(o, _1) over i, j visible=m carry=solid rows=48 lanes=columns slots=_,1 because \"so \\\"it\\\" is\"\n",
 };
 
 constexpr std::string_view kPieces[] = {

@@ -215,7 +215,7 @@ TEST_CASE("kernels") {
       "m = j <= i\n"
       "out o = sum(j, where(m, q * k, 0.0))\n"
       "out c = sum(i, k * q)\n"
-      "kernel main(o, c) over i, j visible=m solid=m rows=48 columns=96 chunk=10 lanes=columns "
+      "kernel main(o, c) over i, j visible=m solid=m carry=solid rows=48 columns=96 chunk=10 lanes=columns "
       "slots=_,3 because \"said \\\"so\\\"\"\n"
       "kernel \"the rest\"(c)\n");
   REQUIRE(graph.kernels.size() == 2);
@@ -226,6 +226,7 @@ TEST_CASE("kernels") {
   CHECK(main.column == 1);
   CHECK(graph.node(main.visible).name == "m");
   CHECK(main.solid == main.visible);
+  CHECK(main.carries);
   CHECK(main.row_tile == 48);
   CHECK(main.column_block == 96);
   CHECK(main.chunk == 10);
@@ -234,6 +235,7 @@ TEST_CASE("kernels") {
   CHECK(main.reason == "said \"so\"");
   CHECK(graph.kernels[1].name == "the rest");
   CHECK(graph.kernels[1].row == kNone);
+  CHECK(!graph.kernels[1].carries);
 }
 
 TEST_CASE("nesting is limited, chains are not") {
@@ -386,7 +388,7 @@ TEST_CASE("errors of the text") {
        "syntax_error 1:1: found the end of the text, expected an output, such as 'out o = "
        "...'\n\n^"},
       {"axis i\nout o = 1\nkernel k(o) over i, i fast=3",
-       "syntax_error 3:23: found 'fast', expected visible=, solid=, rows=, columns=, chunk=, "
+       "syntax_error 3:23: found 'fast', expected visible=, solid=, carry=, rows=, columns=, chunk=, "
        "lanes=, "
        "slots= or because\nkernel k(o) over i, i fast=3\n                      ^"},
       {"out o = 1\nkernel k(o) lanes=diagonal",

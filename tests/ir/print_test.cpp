@@ -111,7 +111,7 @@ _1 = j < i
 out o = sum(j, where(visible, exp(s), 0.0))
 _2 = s * m
 out w = max(j, _2)
-kernel attend(o, w) over i, j visible=visible solid=_1 rows=48 columns=96 chunk=10 lanes=columns slots=0,_ because "plane \"s\"\nin two lines \\"
+kernel attend(o, w) over i, j visible=visible solid=_1 carry=solid rows=48 columns=96 chunk=10 lanes=columns slots=0,_ because "plane \"s\"\nin two lines \\"
 kernel spare(_2) over i slots=12
 kernel "1 not a name"(s) over _, j
 )",
