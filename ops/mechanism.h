@@ -56,6 +56,9 @@ struct Mechanism {
   void (*special_inputs)(const Problem& problem, const ir::Sizes& sizes, unsigned seed,
                          ir::Arrays& inputs) = nullptr;
   double tolerance = 1e-5;  // largest |compiled - reference| relative to the largest output
+  // What the options decided, and by what bound, in a sentence for `fovea explain`. Null where
+  // there is nothing to decide.
+  std::string (*decision)(const Problem& problem) = nullptr;
 };
 
 std::span<const Mechanism* const> all();
@@ -63,8 +66,9 @@ std::span<const Mechanism* const> all();
 // The mechanism called so; an error (invalid_config) that lists close names otherwise.
 const Mechanism& find(std::string_view name);
 
-// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `pair` (a list of pairs) up to four
-// to a row, and every other axis without an extent of its own has `others`. Each axis by name.
+// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `pair` (a list of pairs, or a name
+// that ends so) up to four to a row, and every other axis without an extent of its own has
+// `others`. Each axis by name.
 ir::Sizes example_sizes(const ir::Graph& graph, std::int64_t rows, std::int64_t columns,
                         std::int64_t others = 2);
 

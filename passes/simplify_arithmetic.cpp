@@ -211,6 +211,48 @@ Found round_integer(Terms& t, NodeId id) {
   return t.input(id, 0);
 }
 
+// At least 0, or NaN.
+bool is_not_negative(const Terms& t, NodeId id, int depth = 8) {
+  if (depth == 0) return false;
+  const auto of = [&](int n) { return is_not_negative(t, t.input(id, n), depth - 1); };
+  if (const auto c = t.number(id)) return *c >= 0;
+  for (const Fn fn : {Fn::Sqrt, Fn::Exp, Fn::Exp2, Fn::Acosh, Fn::Sigmoid, Fn::Relu})
+    if (t.is(id, fn)) return true;
+  if (t.is(id, Fn::Abs)) return t.dtype(id) == kF32;  // integers wrap around
+  if (t.dtype(id) != kF32) return false;
+  if (t.is(id, Fn::Mul) && t.input(id, 0) == t.input(id, 1)) return true;
+  for (const Fn fn : {Fn::Add, Fn::Mul, Fn::Div, Fn::Min})
+    if (t.is(id, fn)) return of(0) && of(1);
+  if (t.is(id, Fn::Max)) return of(0) || of(1);
+  if (t.is(id, Fn::Where)) return of(1) && of(2);
+  return t.is(id, ir::ReduceFn::Sum) && of(0);
+}
+
+// x in exp(-fn(x)).
+Found of_minus(const Terms& t, NodeId id, Fn fn) {
+  if (!t.is(id, Fn::Exp) || !t.is(t.input(id, 0), Fn::Neg)) return {};
+  const NodeId inner = t.input(t.input(id, 0), 0);
+  if (!t.is(inner, fn)) return {};
+  return t.input(inner, 0);
+}
+
+// Below -1 only one of the two is NaN.
+Found exp_of_minus_log1p(Terms& t, NodeId id) {
+  const Found x = of_minus(t, id, Fn::Log1p);
+  if (!x || !is_not_negative(t, *x)) return {};
+  return t.map(Fn::Div, {t.constant(1, kF32), t.map(Fn::Add, {*x, t.constant(1, kF32)})});
+}
+
+// Two roots: the square of z would overflow, and cancel next to 1.
+Found exp_of_minus_acosh(Terms& t, NodeId id) {
+  const Found z = of_minus(t, id, Fn::Acosh);
+  if (!z) return {};
+  const NodeId one = t.constant(1, kF32), x = t.cast(kF32, *z);
+  const NodeId below = t.map(Fn::Sqrt, {t.map(Fn::Sub, {x, one})});
+  const NodeId above = t.map(Fn::Sqrt, {t.map(Fn::Add, {x, one})});
+  return t.map(Fn::Div, {one, t.map(Fn::Add, {x, t.map(Fn::Mul, {below, above})})});
+}
+
 constexpr Rule kRules[] = {
     {"c + x -> x + c, also * min max && ||", constant_last},
     {"x + 0 -> x, x - 0 -> x", add_zero},
@@ -232,6 +274,8 @@ constexpr Rule kRules[] = {
     {"pow(x, 0 or 1 or 2 or -1)", small_power},
     {"abs(-x), abs(abs(x)) -> abs(x)", abs_of_minus},
     {"floor(i), round(i) -> i", round_integer},
+    {"exp(-log1p(x)) -> 1 / (1 + x) where x >= 0", exp_of_minus_log1p},
+    {"exp(-acosh(z)) -> 1 / (z + sqrt(z - 1) * sqrt(z + 1))", exp_of_minus_acosh},
 };
 
 }  // namespace

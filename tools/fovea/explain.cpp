@@ -43,12 +43,14 @@ ordered_json to_json(const KernelReport& kernel) {
           {"plane_elements_stored", kernel.plane_elements_stored}};
 }
 
-ordered_json to_json(const Report& report, const std::optional<Measurement>& measured) {
+ordered_json to_json(const Report& report, const std::string& decision,
+                     const std::optional<Measurement>& measured) {
   ordered_json json = {{"target", report.target},
                        {"threads", report.threads},
                        {"compile_ms", report.compile_ms},
                        {"cached", report.cached},
                        {"extra_bytes", report.extra_bytes}};
+  if (!decision.empty()) json["decision"] = decision;
   if (measured) {
     json["run_us"] = measured->samples.quantile(0.5) * 1e6;
     json["fma_peak_gflops"] = measured->samples.fma_gflops;
@@ -92,10 +94,12 @@ void print_speed(const Measurement& measured, const KernelReport& kernel, std::s
              100 * measured.share_of_stream(kernel, index));
 }
 
-void print_report(const Report& report, const std::optional<Measurement>& measured) {
+void print_report(const Report& report, const std::string& decision,
+                  const std::optional<Measurement>& measured) {
   fmt::print("{} on {} thread{}, compiled in {:.1f} ms{}, {:.4g} bytes extra\n", report.target,
              report.threads, report.threads == 1 ? "" : "s", report.compile_ms,
              report.cached ? " (from the cache)" : "", report.extra_bytes);
+  if (!decision.empty()) fmt::print("{}\n", decision);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     print_kernel(report.kernels[n]);
     if (measured) print_speed(*measured, report.kernels[n], n);
@@ -119,8 +123,9 @@ void explain(Arguments& arguments) {
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   std::optional<Measurement> measured;
   if (arguments.measure) measured = measure_kernels(kernel, report, loaded.graph, inputs, 0.2);
-  if (!arguments.json) return print_report(report, measured);
-  fmt::print("{}\n", to_json(report, measured).dump());
+  const std::string decision = loaded.decision();
+  if (!arguments.json) return print_report(report, decision, measured);
+  fmt::print("{}\n", to_json(report, decision, measured).dump());
 }
 
 }  // namespace

@@ -23,6 +23,11 @@ struct Loaded {
   Graph graph;
   const ops::Mechanism* mechanism = nullptr;  // of "@mechanism"
   std::optional<ops::Problem> problem;        // its options
+  // What the mechanism decided by its options; empty if nothing.
+  std::string decision() const {
+    return mechanism == nullptr || mechanism->decision == nullptr ? ""
+                                                                  : mechanism->decision(*problem);
+  }
   double tolerance() const { return mechanism == nullptr ? 1e-5 : mechanism->tolerance; }
 };
 Loaded load(const Source& source);
