@@ -196,17 +196,21 @@ class RowsAcross final : public Plane {
     }
     Func f("onto" + id);
     value = Halide::cast(emitter_.type(node.type.dtype), value);
+    if (value.type().is_bool()) value = Halide::cast<std::uint8_t>(value);
     f(vars) = Halide::undef(value.type());
+    const bool real = value.type().is_float();
     const double infinity = std::numeric_limits<double>::infinity();
     double initial = 0;
     switch (reduce.fn) {
       case ReduceFn::Sum: f(at) += value; break;
       case ReduceFn::Max:
-        f(at) = Halide::select(value > f(at) || not_a_number(value), value, f(at));
+        f(at) = real ? Halide::select(value > f(at) || not_a_number(value), value, f(at))
+                     : Halide::max(f(at), value);
         initial = -infinity;
         break;
       case ReduceFn::Min:
-        f(at) = Halide::select(value < f(at) || not_a_number(value), value, f(at));
+        f(at) = real ? Halide::select(value < f(at) || not_a_number(value), value, f(at))
+                     : Halide::min(f(at), value);
         initial = infinity;
         break;
       case ReduceFn::ArgMax: invariant(false, "argmax is not fused");

@@ -116,7 +116,7 @@ class Layouter {
     for (const Tiled::Accumulator& sum : tiled.accumulators) {
       if (!is_buffer(sum.buffer)) return wrong("step '", step.name, "' adds to nothing");
       const Type type = program_.buffers[static_cast<std::size_t>(sum.buffer)].type;
-      if (type != Type::f32 && type != Type::f64 && type != Type::i32) {
+      if (type != Type::f32 && type != Type::f64 && type != Type::i32 && type != Type::boolean) {
         return wrong("step '", step.name, "' adds to a buffer of type ", name(type));
       }
     }

@@ -156,7 +156,11 @@ bool all_finite(const halide_buffer_t& buffer, Type type) {
 void fill(const halide_buffer_t& buffer, Type type, float value) {
   if (type == Type::f32) return fill_buffer<float>(buffer, value);
   if (type == Type::f64) return fill_buffer<double>(buffer, value);
-  fill_buffer<std::int32_t>(buffer, static_cast<std::int32_t>(value));
+  if (type == Type::boolean) return fill_buffer<std::uint8_t>(buffer, value > 0 ? 1 : 0);
+  constexpr float kBeyond = 2147483648.F;
+  fill_buffer<std::int32_t>(buffer, value >= kBeyond    ? INT32_MAX
+                                    : value <= -kBeyond ? INT32_MIN
+                                                        : static_cast<std::int32_t>(value));
 }
 
 }  // namespace fovea::runtime

@@ -47,7 +47,7 @@ void copy_strided(std::span<const std::int64_t> shape, std::size_t bytes, const 
 // Whether no element of a (cropped) buffer is infinite or NaN. True for types that have neither.
 bool all_finite(const halide_buffer_t& buffer, Type type);
 
-// Sets every element of a (cropped) buffer of f32, f64 or i32.
+// Sets every element of a (cropped) buffer of f32, f64, i32 or bool; integers saturate.
 void fill(const halide_buffer_t& buffer, Type type, float value);
 
 }  // namespace fovea::runtime

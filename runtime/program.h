@@ -122,7 +122,7 @@ struct Tiled {
   Call absorb, recall;
   std::vector<int> carried;  // the state's buffers, of role scratch: 0 before the first tile
   Mask mask;
-  // Stored buffers to which steps add: filled with `value` first. With any of these, the tiles of a
+  // Stored buffers to which steps add: filled with `value` first (runtime/memory.h). With any of these, the tiles of a
   // batch coordinate run in order on one thread.
   struct Accumulator {
     int buffer = -1;

@@ -55,6 +55,19 @@ out o = sum(i, p * w))",
         {{{"i", 1}, {"j", 7}}, {{"i", 65}, {"j", 97}}});
 }
 
+TEST_CASE("found: the least and greatest integer, and all and any, over rows") {
+  check(R"(
+axis i, j
+x : i32[i]
+y : i32[j]
+out least = min(i, (x + 1) * (y + j))
+out greatest = max(i, (x - 5) * (y + j))
+out all = all(i, (x * y + i) % 7 != j % 7)
+out any = any(i, x * i == y * j)
+out both = any(j, (i - j) / 3 <= y) && all(i, j % 5 == i % 3))",
+        {{{"i", 1}, {"j", 7}}, {{"i", 65}, {"j", 97}}, {{"i", 0}, {"j", 3}}});
+}
+
 TEST_CASE("found: inputs that nothing needs once the graph is simplified") {
   check(R"(
 axis i, j, m
