@@ -16,7 +16,7 @@ namespace {
 constexpr int kOutside = -1;  // of all kernels
 
 constexpr std::string_view kHead = R"(digraph fovea {
-  graph [rankdir=TB, nodesep=0.35, ranksep=0.45, pad=0.3, bgcolor=white,
+  graph [rankdir=TB, newrank=true, nodesep=0.35, ranksep=0.45, pad=0.3, bgcolor=white,
          fontname="Helvetica,Arial,sans-serif", fontsize=13, fontcolor="#1f2933"];
   node [shape=box, style="rounded,filled", color="#52606d", fillcolor="#f1f3f5", margin="0.14,0.08",
         fontname="Helvetica,Arial,sans-serif", fontsize=12, fontcolor="#1f2933"];

@@ -133,6 +133,31 @@ TEST_CASE("dot draws") {
   check_users_error(fovea({"dot", "-", "-o", folder / "no/x.svg"}, kAttention), "cannot write");
 }
 
+TEST_CASE("gallery draws mechanisms on a page, and measures them") {
+  const Folder folder;
+  const Outcome outcome = fovea({"gallery", "causal", "@retention", "dual_space", "--measure",
+                                 "--size", "i=64", "--size", "j=64", "--out", folder / "all"});
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 0);
+  const auto text = [&](const std::string& name) {
+    const Bytes bytes = read_file(folder / ("all/" + name));
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  const std::string page = text("index.html"), picture = text("causal-influence.svg");
+  for (const char* name : {"causal", "retention", "dual_space"}) {
+    CHECK(contains(page, "<article id=\"" + std::string(name) + "\">"));
+    CHECK(contains(text(std::string(name) + ".svg"), "<svg"));
+  }
+  // Row 3 looks at itself, and not at what comes later.
+  CHECK(contains(picture, "i 3, j 4: 0.0000"));
+  CHECK(!contains(picture, "i 3, j 3: 0.0000"));
+  CHECK(contains(text("table.md"), "| `causal` | o = softmax("));
+  CHECK(contains(text("table.md"), " % |"));
+  check_users_error(fovea({"gallery", "nothing_like_it", "--out", folder / "all"}),
+                    "nothing_like_it");
+  check_users_error(fovea({"gallery", "causal", "--out", "/dev/null/x"}), "/dev/null/x");
+}
+
 TEST_CASE("run computes what the interpreter computes, from files to files") {
   const Folder folder;
   const std::string q = "q=" + write_matrix(folder, "q.npy", 5, 8);

@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <tuple>
 #include <unordered_map>
+
+#include "tools/draw/heat_map.h"
 
 namespace fovea::document {
 namespace {
@@ -71,20 +72,8 @@ std::string label(double x, double y, double turn, std::string_view anchor,
       x, y, turn, anchor, word);
 }
 
-// From white by blue to nearly black; the square root shows small weights too.
-std::string colour(float weight) {
-  const double depth = std::sqrt(std::clamp(weight, 0.0f, 1.0f));
-  const auto mix = [&](double light, double middle, double dark) {
-    return static_cast<int>(depth < 0.5 ? light + (middle - light) * 2 * depth
-                                        : middle + (dark - middle) * (2 * depth - 1));
-  };
-  return fmt::format("rgb({},{},{})", mix(247, 66, 8), mix(251, 146, 29), mix(255, 198, 88));
-}
-
 std::string square(double x, double y, float weight, const std::string& title) {
-  return fmt::format(
-      "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{}\"><title>{}</title></rect>\n",
-      x, y, kCell - 1, kCell - 1, colour(weight), title);
+  return tools::square(x, y, kCell - 1, weight, title);
 }
 
 // What the picture shows, and which colour is which weight, in the empty upper right.

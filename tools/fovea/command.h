@@ -12,5 +12,6 @@ void add_print(CLI::App& app);
 void add_dot(CLI::App& app);
 void add_explain(CLI::App& app);
 void add_bench(CLI::App& app);
+void add_gallery(CLI::App& app);
 
 }  // namespace fovea::tools

@@ -57,6 +57,7 @@ int run(int count, char** arguments) {
   fovea::tools::add_dot(app);
   fovea::tools::add_explain(app);
   fovea::tools::add_bench(app);
+  fovea::tools::add_gallery(app);
   require_command(app, count, arguments);
   try {
     app.parse(count, arguments);
