@@ -234,6 +234,22 @@ struct Kernel::State {
     return *variants[fit];
   }
 
+  // Or memory that must not be written would be, as inputs may be read-only.
+  void check_sides(std::span<const NamedView> inputs, std::span<const NamedView> outputs) const {
+    for (const NamedView& each : inputs)
+      require(
+          std::ranges::find(source.outputs, each.name, &ir::Output::name) == source.outputs.end(),
+          Code::invalid_config, "output '{}' is given as an input: expected it as an output",
+          each.name);
+    for (const NamedView& each : outputs) {
+      require(std::ranges::find(names, each.name) == names.end(), Code::invalid_config,
+              "input '{}' is given as an output: expected it as an input", each.name);
+      require(!each.view.read_only, Code::invalid_input,
+              "output '{}' is bound to read-only memory: expected memory that may be written",
+              each.name);
+    }
+  }
+
   Graph tiled_for(Fit fit) const {
     if (fit == kFew || fit == kOne) return passes::tile_columns(graph, target, fit == kOne);
     return fit == kHalf ? passes::tile_half(graph, target) : graph;
@@ -296,23 +312,9 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   if (count > kFew) many.resize(count);
   const std::span<runtime::Binding> bindings =
       count > kFew ? std::span(many) : std::span(few).first(count);
-  const std::vector<ir::Output>& results = state_->source.outputs;
-  for (std::size_t n = 0; n < inputs.size(); n++) {
-    // Or memory that must not be written would be, as inputs may be read-only.
-    require(std::ranges::find(results, inputs[n].name, &ir::Output::name) == results.end(),
-            Code::invalid_config, "output '{}' is given as an input: expected it as an output",
-            inputs[n].name);
-    bindings[n] = binding_of(inputs[n]);
-  }
-  for (std::size_t n = 0; n < outputs.size(); n++) {
-    require(!outputs[n].view.read_only, Code::invalid_input,
-            "output '{}' is bound to read-only memory: expected memory that may be written",
-            outputs[n].name);
-    require(std::ranges::find(state_->names, outputs[n].name) == state_->names.end(),
-            Code::invalid_config, "input '{}' is given as an output: expected it as an input",
-            outputs[n].name);
-    bindings[inputs.size() + n] = binding_of(outputs[n]);
-  }
+  state_->check_sides(inputs, outputs);
+  std::ranges::transform(inputs, bindings.begin(), binding_of);
+  std::ranges::transform(outputs, bindings.subspan(inputs.size()).begin(), binding_of);
   std::vector<runtime::NamedSize> named;
   named.reserve(sizes.size());
   for (const auto& [name, value] : sizes) named.push_back({name, value});
