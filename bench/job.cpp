@@ -1,7 +1,10 @@
 #include "bench/job.h"
 
+#include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <span>
+#include <utility>
 
 namespace fovea::bench {
 namespace {
@@ -32,6 +35,23 @@ std::int64_t count_of(const std::vector<std::int64_t>& shape) {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
   return count;
+}
+
+// The numbers as their dtype has them, in their own place: bf16 cuts them off, bool is where they
+// are above -1, five of six.
+View stored(float* data, std::int64_t count, Dtype dtype, const Shape& shape) {
+  if (dtype == Dtype::F32) return view(data, shape);
+  require(dtype == Dtype::BF16 || dtype == Dtype::Bool, Code::unsupported,
+          "an input of {} to measure: expected f32, bf16 or bool", ir::name(dtype));
+  auto* to = reinterpret_cast<unsigned char*>(data);
+  for (const float x : std::span(data, static_cast<std::size_t>(count))) {
+    const auto bits = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(x) >> 16);
+    if (dtype == Dtype::BF16)
+      std::memcpy(std::exchange(to, to + 2), &bits, 2);
+    else
+      *to++ = x > -1;
+  }
+  return view(static_cast<void*>(data), dtype, shape);
 }
 
 Options with_sizes(Options options, const Sizes& sizes) {
@@ -70,14 +90,12 @@ void Job::bind(const std::map<std::string, float>& shifted) {
   for (const ir::Node& node : graph_.nodes) {
     const auto* input = std::get_if<ir::Input>(&node.op);
     if (input == nullptr) continue;
-    require(node.type.dtype == Dtype::F32, Code::unsupported, "input '{}' is {}: expected f32",
-            input->name, ir::name(node.type.dtype));
     const std::vector<std::int64_t> shape = shape_of(node.type.axes, extents);
     const std::int64_t count = count_of(shape);
     float* const data = add(count);
     const auto mean = shifted.find(input->name);
     fill({data, static_cast<std::size_t>(count)}, mean == shifted.end() ? 0 : mean->second, seed++);
-    inputs_.push_back({input->name, view(data, Shape(std::span(shape)))});
+    inputs_.push_back({input->name, stored(data, count, node.type.dtype, Shape(std::span(shape)))});
   }
   for (const ir::Output& output : graph_.outputs) {
     const std::vector<std::int64_t> shape = shape_of(output.layout, extents);

@@ -14,8 +14,8 @@ namespace fovea::bench {
 
 class Job {
  public:
-  // `sizes` has the extents of all open axes. Inputs are f32 and normal, those named in `shifted`
-  // with such a mean.
+  // `sizes` has the extents of all open axes. Inputs are f32, bf16 or bool and normal, those named
+  // in `shifted` with such a mean; bools are mostly true.
   Job(std::string_view text, const Sizes& sizes, const Options& options = {.threads = 1},
       const std::map<std::string, float>& shifted = {});
   // The same tensors through the graph compiled otherwise.

@@ -31,6 +31,20 @@ std::vector<Score> scores() {
                   attention(64, "30 * tanh(s * 0.0333) - exp2(f32(-h - 1)) * f32(abs(i - j))"), 2,
                   kTanh + 6});
   list.push_back({"bias [h, i, j]", attention(64, "s + bias", "bias : f32[h, i, j]"), 2, 1});
+  list.push_back({"bias [i, j]", attention(64, "s + bias", "bias : f32[i, j]"), 2, 1});
+  list.push_back({"bias [h, j, i], stored transposed",
+                  attention(64, "s + bias", "bias : f32[h, j, i]"), 2, 1});
+  list.push_back(
+      {"bias [h, i, j] in bf16", attention(64, "s + f32(bias)", "bias : bf16[h, i, j]"), 2, 2});
+  list.push_back({"mask [i, j]", attention(64, "where(mask, s, -inf)", "mask : bool[i, j]"), 2, 1});
+  list.push_back(
+      {"edge features [i, j, c]",
+       attention(64, "s + sum(c, edge * w)", "axis c = 4\nedge : f32[i, j, c]\nw : f32[h, c]"), 2,
+       0});
+  list.push_back(
+      {"relative bias",
+       attention(64, "s + table[r = i - j + size(j) - 1]", "axis r = i + j - 1\ntable : f32[h, r]"),
+       2, 1});
   list.push_back({"content and position",
                   attention(64, "s + 0.125 * sum(c, a * r)",
                             "axis c = 64\na : f32[h, i, c]\nr : f32[h, j, c]"),

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "codegen/stages.h"
 #include "codegen/strict_floats.h"
 #include "codegen/targets.h"
 #include "ir/error.h"
@@ -28,6 +29,7 @@ Halide::Module lower(const Halide::Pipeline& pipeline,
   keep_nan(pipeline);
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);
+  fetch_ahead(module);
   make_strict(module);
   return module;
 }

@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 
+#include "codegen/staging.h"
 #include "codegen/targets.h"
 #include "ir/error.h"
 
@@ -97,6 +98,7 @@ std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const MachineRow& row,
   auto module = checked(llvm::parseBitcodeFile(buffer, context));
   module->setTargetTriple(view(row.triple));
   module->setDataLayout(machine.createDataLayout());
+  define_stagings(*module);
   const std::string entry = kernel.name + "_argv";
   invariant(module->getFunction(entry) != nullptr, "bitcode without its entry " + entry);
   for (llvm::Function& function : *module) {

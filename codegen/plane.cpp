@@ -29,7 +29,8 @@ Plane::Plane(TiledContext& context, TiledFunctions& functions)
       emitter_(graph_, false),
       row_(kernel_.row),
       column_(kernel_.column),
-      unbounded_{row_, column_} {
+      unbounded_{row_, column_},
+      stages_(context, signature_) {
   emitter_.extent = [this](AxisId axis) { return signature_.extent(axis); };
   emitter_.checked = context.source.checked;
   emitter_.uniform = context.region.batch;
@@ -171,9 +172,11 @@ const Panel& Plane::panel(const PanelKey& key) {
   if (const auto known = panels_.find(key); known != panels_.end()) return known->second;
   const Point outer = point_;
   const NodeId outer_defining = defining_;
-  const bool outer_heavy = heavy_;
+  const bool outer_heavy = heavy_, outer_partial = partial_;
   std::set<std::string> outer_used;
   std::swap(outer_used, used_);
+  Stages outer_stages(context_, signature_);
+  std::swap(outer_stages, stages_);
   Panel result;
   result.func = Func("panel" + std::to_string(panel_count_++));
   std::set<AxisId> inner;
@@ -193,29 +196,30 @@ const Panel& Plane::panel(const PanelKey& key) {
   std::set<NodeId> conditions, seen;
   for (const auto& [node, inverted] : key.factors)
     find_masks(node, key.factors.size() == 1, conditions, seen);
-  const auto evaluate = [&](std::map<NodeId, bool> assumed, const Expr& block) {
+  const Walk partial = walk(clear_, "m" + std::to_string(panels_.size()));
+  const auto evaluate = [&](std::map<NodeId, bool> assumed, const Walk& blocks) {
     std::swap(assumed_, assumed);
-    point_ = point(r, j, block, result.inner);
+    point_ = point(r, j, blocks.n, result.inner);
+    partial_ = &blocks == &partial;
     defining_ = key.factors.size() == 1 ? key.factors[0].first : kNone;
     heavy_ = false;
     const Expr value = product(key);
     std::swap(assumed_, assumed);
     return value;
   };
-  const Walk partial = walk(clear_, "m" + std::to_string(panels_.size()));
   std::optional<Expr> masked;
   Expr value;
   bool heavy = false;
   if (conditions.size() == 1) {
     const NodeId mask = *conditions.begin();
     const bool clear = *when_clear(mask);
-    const Expr hidden = evaluate({{mask, !clear}}, partial.n);
+    const Expr hidden = evaluate({{mask, !clear}}, partial);
     if (!heavy_) masked = hidden;
     value =
-        evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all.n);
+        evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all);
     heavy = heavy_;
   } else {
-    value = evaluate({}, all.n);
+    value = evaluate({}, all);
     heavy = heavy_;
   }
   Func& f = result.func;
@@ -225,6 +229,7 @@ const Panel& Plane::panel(const PanelKey& key) {
     std::vector<Expr> there = at;
     there[2] = partial.n;
     point_ = point(r, j, partial.n, result.inner);
+    partial_ = true;
     Expr shown = truth(*conditions.begin(), point_.scope);
     if (!*when_clear(*conditions.begin())) shown = !shown;
     f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
@@ -232,8 +237,10 @@ const Panel& Plane::panel(const PanelKey& key) {
   point_ = outer;
   defining_ = outer_defining;
   heavy_ = outer_heavy;
+  partial_ = outer_partial;
   schedule_panel(result, all.dom, masked ? std::optional(partial.dom) : std::nullopt, heavy);
   used_ = outer_used;
+  stages_ = std::move(outer_stages);
   return panels_.emplace(key, std::move(result)).first->second;
 }
 
@@ -282,6 +289,7 @@ const Contraction& Plane::contraction(NodeId id, double scale) {
                      context_.other_axes(node.type)};
   const Point outer = point_;
   const NodeId outer_defining = defining_;
+  const bool outer_partial = std::exchange(partial_, false);
   const Var r("r"), j("j"), n("n");
   std::vector<Var> vars{r, j, n};
   for (const AxisId axis : result.inner) vars.push_back(var(axis));
@@ -296,6 +304,7 @@ const Contraction& Plane::contraction(NodeId id, double scale) {
   }
   point_ = outer;
   defining_ = outer_defining;
+  partial_ = outer_partial;
   return contractions_.emplace(std::make_pair(id, scale), std::move(result)).first->second;
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/stages.h"
 #include "codegen/tiled.h"
 
 namespace fovea::codegen {
@@ -66,6 +67,7 @@ class Plane {
   Plane(TiledContext& context, TiledFunctions& functions);
   virtual ~Plane() = default;
   Function build();
+  static Halide::Var var(ir::AxisId axis);
 
  protected:
   // --- what an orientation decides
@@ -85,13 +87,14 @@ class Plane {
   virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
   virtual Halide::Expr packed(ir::NodeId id, double scale, const ScopePtr& scope);
   virtual Halide::Expr scaled_contraction(ir::NodeId id, double scale, const ScopePtr& scope);
+  // An input of the plane at point_.
+  virtual Halide::Expr plane_input(ir::NodeId id, const ScopePtr& scope);
 
   // --- where we are
 
   Halide::Expr block(const Halide::Expr& n);
   Point point(const Halide::Expr& r, const Halide::Expr& j, const Halide::Expr& n,
               const std::vector<ir::AxisId>& inner);
-  static Halide::Var var(ir::AxisId axis);
   bool on_plane(ir::NodeId id) const;
   std::optional<bool> when_clear(ir::NodeId id) const;
 
@@ -168,6 +171,7 @@ class Plane {
   std::map<std::pair<ir::NodeId, double>, Contraction> contractions_;
   std::map<std::string, Halide::Expr> guards_;  // by Func: where it counts, elsewhere it is 0
   std::set<std::string> used_;                  // contractions of the panel being defined
+  Stages stages_;                               // and its staged inputs
   std::map<ir::NodeId, Halide::Func> maxima_;
   Halide::Func columns_;
   std::vector<Halide::Func> folds_;  // of context_.states
@@ -178,6 +182,7 @@ class Plane {
   int panel_count_ = 0;
   bool natural_ = false;      // row operands as they lie, not packed
   bool heavy_ = false;        // the value at hand has a contraction
+  bool partial_ = false;      // it is of masked blocks alone
   bool counts_rows_ = false;  // only the rows that there are join the state
   bool defer_ = false;        // product_term leaves constants in deferred_scale_
   double deferred_scale_ = 1;

@@ -33,7 +33,9 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
     return known->second ? Halide::Internal::const_true() : Halide::Internal::const_false();
   if (context_.source.leaves[id] && !scope->moved && !natural_ && context_.is_row_operand(id))
     return packed(id, 1, scope);
-  if (context_.source.leaves[id]) return signature_.load(id, scope, unbounded_);
+  if (context_.source.leaves[id])
+    return on_plane(id) && !natural_ ? plane_input(id, scope)
+                                     : signature_.load(id, scope, unbounded_);
   if (scope->moved) return {};
   if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
   const Node& node = graph_.node(id);
@@ -50,6 +52,10 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
     return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -kLog2E, scope)));
   if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
   return {};
+}
+
+Expr Plane::plane_input(NodeId id, const ScopePtr& scope) {
+  return signature_.load(id, scope, unbounded_);
 }
 
 // A `where` whose condition is assumed has one branch only.

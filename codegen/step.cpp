@@ -49,6 +49,11 @@ class RowsAcross final : public Plane {
     contraction_axis_.emplace(result.func.name(), d.x);
   }
 
+  Expr plane_input(NodeId id, const ScopePtr& scope) override {
+    const Expr staged = stages_.load(id, scope, point_, blocks_, partial_);
+    return staged.defined() ? staged : Plane::plane_input(id, scope);
+  }
+
   void schedule_panel(Panel& panel, const RDom& all, const std::optional<RDom>& partial,
                       bool heavy) override {
     Func& f = panel.func;
@@ -79,7 +84,10 @@ class RowsAcross final : public Plane {
       raw.store_in(Halide::MemoryType::Stack).bound_extent(r, tiling_.score_rows).bound_extent(j, columns).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
       raw.update().reorder(r, j, contraction_axis_.at(raw.name())).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
     }
+    const auto tiles = [&](const Var& loop) { return heavy ? std::optional(loop) : std::nullopt; };
+    stages_.schedule(f, {all.x, panel.inner, tiles(ro), tiles(jo)}, false);
     if (!partial) return;
+    stages_.schedule(f, {partial->x, panel.inner, {}, {}}, true);
     order = {ri, ro, j};
     order.insert(order.end(), inner.begin(), inner.end());
     order.push_back(partial->x);
