@@ -162,7 +162,6 @@ class Body {
     loop(b_.CreateSub(end, begin), kLine,
          [&](Value* n) { prefetch(b_.CreateIntToPtr(b_.CreateAdd(begin, n), b_.getPtrTy())); });
   }
-  // To the second level: the first has no room for a block.
   void prefetch(Value* at) {
     b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
                        {at, b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
@@ -283,6 +282,7 @@ class Body {
     return rows;
   }
 
+  // Rows come in pieces of 128 bits, joined as they are loaded; all CPUs shuffle within such.
   void turn_tile(const std::vector<Value*>& rows, Value* q, Value* ahead, Value* to, Value* step) {
     const int within = std::min(staging_.lanes, 128 / staging_.bits);
     const int pieces = staging_.lanes / within;
@@ -326,9 +326,7 @@ class Body {
     });
   }
 
-  // --- the transpose: shuffles within 128 bits, as all CPUs have them, then of whole 128 bits
-
-  // One round: vectors n and n + half become the interleaved vectors 2n and 2n + 1.
+  // One round of the transpose: vectors n and n + half become the interleaved vectors 2n and 2n + 1.
   std::vector<Value*> riffled(const std::vector<Value*>& x, int within) {
     std::vector<Value*> result;
     const std::size_t half = x.size() / 2;
