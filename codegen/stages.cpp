@@ -1,11 +1,12 @@
-#include "codegen/stages.h"
-
 #include <Halide.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "codegen/plane.h"
+#include "codegen/stages.h"
 #include "codegen/staging.h"
 
 namespace fovea::codegen {
