@@ -33,6 +33,16 @@ Expr highest(const Halide::Type& type) {
                          : type.max();
 }
 
+// Some tens of operations a number.
+bool is_transcendental(Fn fn) {
+  switch (fn) {
+    case Fn::Pow: case Fn::Exp: case Fn::Exp2: case Fn::Log: case Fn::Log1p: case Fn::Tanh:
+    case Fn::Sigmoid: case Fn::Elu: case Fn::Gelu: case Fn::Erf: case Fn::Sin: case Fn::Cos:
+    case Fn::Asin: case Fn::Acos: case Fn::Atan: case Fn::Acosh: case Fn::Atanh: return true;
+    default: return false;
+  }
+}
+
 // One result and the folds that it needs.
 class Nest {
  public:
@@ -283,7 +293,7 @@ class Nest {
 
   void vectorize_last(Func out, const Place& place) const {
     const AxisId last = place.layout.back();
-    if (!friendly(result_, last)) return;
+    if (!friendly(result_, last) && (emitter_.exact() || !is_costly(result_, last))) return;
     const std::int64_t fixed = signature_.fixed_extent(last);
     if (fixed >= 0 && fixed < source_.target.lanes) return;
     out.vectorize(var(last), source_.target.lanes, Halide::TailStrategy::GuardWithIf);
@@ -355,6 +365,23 @@ class Nest {
   bool wide_enough(AxisId axis) const {
     const std::int64_t fixed = signature_.fixed_extent(axis);
     return fixed < 0 ? false : fixed >= source_.target.lanes && fixed % source_.target.lanes == 0;
+  }
+
+  // Whether arithmetic along the axis outweighs loads one by one.
+  bool is_costly(NodeId root, AxisId axis) const {
+    std::vector<NodeId> stack{root};
+    std::set<NodeId> seen;
+    while (!stack.empty()) {
+      const NodeId id = stack.back();
+      stack.pop_back();
+      const Node& node = graph_.node(id);
+      if (source_.leaves[id] || !node.type.has(axis) || !seen.insert(id).second) continue;
+      if (is_fold(node)) return false;
+      if (const Map* map = std::get_if<Map>(&node.op); map && is_transcendental(map->fn))
+        return true;
+      for (const NodeId input : node.inputs) stack.push_back(input);
+    }
+    return false;
   }
 
   // Whether consecutive coordinates of the axis are neighbours in memory, in all that the node loads.
