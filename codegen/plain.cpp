@@ -7,6 +7,7 @@
 #include <set>
 
 #include "codegen/lower.h"
+#include "codegen/row_sum.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -433,10 +434,11 @@ Function lower_plain(const Source& source, const std::vector<Result>& results, b
   function.name = source.name;
   for (const Result& result : results) {
     const int number = static_cast<int>(function.outputs.size());
-    const auto contraction =
-        exact ? std::nullopt : lower_contraction(source, signature, result, number);
-    function.outputs.push_back(contraction ? *contraction
-                                           : Nest(source, signature, result, exact, number).build());
+    std::optional<Func> special;
+    if (!exact) special = lower_contraction(source, signature, result, number);
+    if (!exact && !special) special = lower_row_sum(source, signature, result, number);
+    function.outputs.push_back(special ? *special
+                                       : Nest(source, signature, result, exact, number).build());
   }
   function.halide = signature.halide();
   function.arguments = signature.runtime();
