@@ -43,7 +43,7 @@ Ratios measure(const Job& fused, const Problem& problem) {
 void compare(benchmark::State& state, std::int64_t heads, std::int64_t rows, int width) {
   double worst = 0;
   Figure figure;
-  for (const std::int64_t columns : {1, 100, 1000, 4096}) {
+  for (const std::int64_t columns : {1, 2, 4, 8, 16, 64, 256, 1024}) {
     const Problem problem{width, heads, rows, columns};
     const Job fused(attention(width), {{"h", heads}, {"i", rows}, {"j", columns}});
     const Ratios ratios = measure(fused, problem);
@@ -69,7 +69,7 @@ void compare(benchmark::State& state, std::int64_t heads, std::int64_t rows, int
 
 void add_benchmarks() {
   for (const int width : {64, 128})
-    for (const std::int64_t rows : {1, 7, 64, 512}) {
+    for (const std::int64_t rows : {1, 7, 16, 17, 48, 64, 100, 512}) {
       const std::int64_t heads = rows == 1 ? 8 : 1;
       add(fmt::format("fused over unfused, worst columns: {} heads, {} rows, D={}", heads, rows,
                       width),

@@ -100,24 +100,27 @@ bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) 
 
 // An exponent of all ones carries into the sign bit when its lowest bit is added: no branches. Four
 // vectors of the width that every target has, or the compiler would gather bits after every few
-// words.
+// words; each by its name, or it would keep them in memory.
 template <class Word, int MantissaBits>
 bool finite_run(const std::uint8_t* data, std::int64_t count) {
   using Vector __attribute__((vector_size(16))) = Word;
   constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
   constexpr auto kRest = static_cast<Word>(~kSign);
   constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
-  constexpr int kVectors = 4;
-  constexpr std::int64_t kBlock = kVectors * sizeof(Vector) / sizeof(Word);
-  Vector sums[kVectors] = {};
-  for (; count >= kBlock; count -= kBlock, data += kVectors * sizeof(Vector)) {
-    for (int n = 0; n < kVectors; ++n) {
-      Vector words;
-      std::memcpy(&words, data + static_cast<std::size_t>(n) * sizeof words, sizeof words);
-      sums[n] |= (words & kRest) + kStep;
-    }
+  constexpr std::int64_t kBlock = 4 * sizeof(Vector) / sizeof(Word);
+  const auto carried = [](const std::uint8_t* from) {
+    Vector words;
+    std::memcpy(&words, from, sizeof words);
+    return (words & kRest) + kStep;
+  };
+  Vector a{}, b{}, c{}, d{};
+  for (; count >= kBlock; count -= kBlock, data += 4 * sizeof(Vector)) {
+    a |= carried(data);
+    b |= carried(data + sizeof(Vector));
+    c |= carried(data + 2 * sizeof(Vector));
+    d |= carried(data + 3 * sizeof(Vector));
   }
-  const Vector sum = sums[0] | sums[1] | sums[2] | sums[3];
+  const Vector sum = a | b | c | d;
   Word found = 0;
   for (std::size_t n = 0; n < sizeof(Vector) / sizeof(Word); ++n) found |= sum[n];
   for (; count > 0; --count, data += sizeof(Word)) {
