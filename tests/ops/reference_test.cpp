@@ -61,6 +61,15 @@ const std::vector<Variant> kVariants{
     {"mixed_curvature", {{"flat_weight", 0}, {"hyperbolic_weight", 2}, {"spherical_weight", 0.5}}},
     {"top_k", {{"k", 100}}},
     {"top_k", {{"k", 1}}},
+    {"top_k_blocks", {{"k", 1}, {"block", 4}}},
+    {"mixture_of_experts", {{"k", 1}, {"experts", 1}}},
+    {"mixture_of_experts", {{"k", 3}, {"experts", 3}}},
+    {"mixture_of_mechanisms", {{"k", 1}, {"start", 1}}},
+    {"mixture_of_mechanisms", {{"k", 2}, {"experts", 2}}},
+    {"dynamic_heads", {{"threshold", 0}}},
+    {"dynamic_heads", {{"threshold", 1}}},
+    {"multi_scale", {{"start", 1}}},
+    {"transformer_block", {{"causal", 0}, {"heads", 2}}},
 };
 
 Options declared(const Mechanism& mechanism, const Options& wanted) {

@@ -30,4 +30,9 @@ TEST_CASE("k beyond all keys means all") {
   CHECK(seen("top_k", {{"k", 9}}, 1, 3) == Keys{{0, 1, 2}});
 }
 
+TEST_CASE("fewer than one key is an error") {
+  CHECK(error_of("top_k", {{"k", 0}}) ==
+        "invalid_config: option k is 0; expected an integer of at least 1");
+}
+
 }  // namespace fovea::ops::test
