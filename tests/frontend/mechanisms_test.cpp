@@ -45,11 +45,14 @@ struct Subject {
   std::vector<Example> examples;
 };
 
+// Widths that the interpreter does not take minutes for.
 std::map<std::string, double> small_widths(const ops::Mechanism& mechanism) {
+  const std::map<std::string, double> widths{
+      {"d", 24}, {"e", 40}, {"model", 192}, {"hidden", 96}, {"m", 64}};
   std::map<std::string, double> given;
   for (const ops::Option& option : mechanism.options) {
-    if (option.name == "d") given["d"] = 24;
-    if (option.name == "e") given["e"] = 40;
+    const auto width = widths.find(std::string(option.name));
+    if (width != widths.end()) given.insert(*width);
   }
   return given;
 }
