@@ -62,7 +62,7 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
   for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
     Expr coordinate = scope->at[*axis];
     invariant(coordinate.defined(), "a leaf has no coordinate here");
-    if (!scope->moved && std::ranges::find(clamped, *axis) != clamped.end())
+    if (std::ranges::find(clamped, *axis) != clamped.end())
       coordinate = Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate,
                                extent(*axis) - 1);
     at.push_back(coordinate);

@@ -1,0 +1,121 @@
+// No kernel reads beyond its inputs, at either end: memory there cannot be touched.
+#include <doctest/doctest.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <list>
+#include <map>
+#include <string>
+
+#include "ir/text.h"
+#include "ops/mechanism.h"
+#include "tests/frontend/support.h"
+
+namespace fovea::test {
+namespace {
+
+// A copy of a dense tensor right at the end of memory, or right at its beginning.
+class Fenced {
+ public:
+  Fenced(const View& tensor, bool at_end) : view_(tensor) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const auto bytes = static_cast<std::size_t>(byte_size(tensor.dtype, tensor.shape));
+    size_ = (bytes + page - 1) / page * page + 2 * page;
+    memory_ = static_cast<std::byte*>(
+        mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    REQUIRE(static_cast<void*>(memory_) != MAP_FAILED);
+    std::byte* first = at_end ? memory_ + size_ - page - bytes : memory_ + page;
+    std::memcpy(first, tensor.data, bytes);
+    view_.data = first;
+    mprotect(memory_, page, PROT_NONE);
+    mprotect(memory_ + size_ - page, page, PROT_NONE);
+  }
+  ~Fenced() { munmap(memory_, size_); }
+  Fenced(const Fenced&) = delete;
+  Fenced& operator=(const Fenced&) = delete;
+
+  const View& view() const { return view_; }
+
+ private:
+  View view_;
+  std::byte* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+void run_fenced(const Kernel& kernel, const Graph& graph, const ir::Arrays& inputs,
+                const Sizes& sizes, const ir::Arrays& expected) {
+  for (const bool at_end : {true, false}) {
+    INFO(describe(sizes), at_end ? ", at the end of memory" : ", at its beginning");
+    std::list<Fenced> fenced;
+    std::map<std::string, Guarded> outputs;
+    std::vector<NamedView> from, to;
+    for (const auto& [name, array] : inputs) {
+      Guarded plain(array);
+      from.push_back({name, fenced.emplace_back(plain.view(), at_end).view()});
+    }
+    for (const ir::Output& output : graph.outputs) {
+      const ir::Array& array = expected.at(output.name);
+      const auto at = outputs.try_emplace(output.name, array.dtype, array.shape).first;
+      to.push_back({at->first, at->second.view()});
+    }
+    kernel.run(from, to, sizes);
+    for (const auto& [name, tensor] : outputs) CHECK(tensor.surroundings_intact());
+  }
+}
+
+struct Extents {
+  std::int64_t rows, columns;
+};
+constexpr Extents kExtents[] = {{61, 107}, {1, 107}, {7, 50}, {200, 97}};
+
+void check(const ops::Mechanism& mechanism, const std::map<std::string, double>& given) {
+  const ops::Problem problem(mechanism.options, given);
+  const Graph graph = mechanism.build(problem);
+  const Kernel kernel = compile(graph, {.threads = 1});
+  for (const auto& [rows, columns] : kExtents) {
+    Sizes sizes = ops::example_sizes(graph, rows, columns);
+    const ir::Arrays inputs = ops::example_inputs(mechanism, problem, graph, sizes, 1);
+    std::erase_if(sizes, [&](const auto& size) {
+      const ir::Axis& axis = graph.axis(ir::find_axis(graph, size.first));
+      return !axis.extent.empty() || axis.degree != ir::kNone;
+    });
+    run_fenced(kernel, graph, inputs, sizes, ir::interpret(graph, inputs, sizes));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("fences: no mechanism reads beyond its inputs") {
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    INFO(std::string(mechanism->name));
+    std::map<std::string, double> given;
+    for (const ops::Option& option : mechanism->options) {
+      if (option.name == "d") given["d"] = 24;
+      if (option.name == "e") given["e"] = 40;
+    }
+    check(*mechanism, given);
+  }
+}
+
+TEST_CASE("fences: grouped heads, unaligned widths and reads elsewhere") {
+  const std::map<std::string, double> grouped{{"d", 20}, {"e", 12}, {"group", 2}};
+  for (const char* name : {"scaled_dot_product", "causal", "causal_linear", "retention", "rope"})
+    check(ops::find(name), grouped);
+  const Graph graph = parse(R"(
+axis h = 4, g = 2, i, j, d = 16, e = 16
+q : f32[h, i, d]
+k : bf16[g, j, d]
+v : f32[g, j, e]
+s = sum(d, q * k[g = h / 2, j = j + 1 else 0.5])
+out o = sum(j, softmax(j, s) * v[g = h / 2, j = size(j) - 1 - j])
+)");
+  const Kernel kernel = compile(graph, {.threads = 1});
+  for (const auto& [rows, columns] : kExtents) {
+    const Sizes sizes{{"i", rows}, {"j", columns}};
+    const ir::Arrays inputs = random_inputs(graph, sizes, 1);
+    run_fenced(kernel, graph, inputs, sizes, ir::interpret(graph, inputs, sizes));
+  }
+}
+
+}  // namespace fovea::test
