@@ -39,6 +39,16 @@ struct Result {
 };
 Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact);
 
+// What folds need, as everywhere: the value over nothing, and one element more. Maxima and minima
+// hand NaN on.
+Halide::Expr identity(ir::ReduceFn fn, const Halide::Type& type);
+Halide::Expr combine(ir::ReduceFn fn, const Halide::Expr& so_far, const Halide::Expr& x);
+
+// The one result of a kernel that walks the column of its region for each point. `outer`: how many
+// of the slowest dimensions of the result are points.
+Halide::Func lower_walk(const Source& source, const ir::Region& region, Signature& signature,
+                        const Result& result, int& outer);
+
 // One result that is a sum of products, with its accumulators in registers; nothing if it is not one.
 std::optional<Halide::Func> lower_contraction(const Source& source, Signature& signature, const Result& result,
                                               int number);

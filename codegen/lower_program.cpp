@@ -92,12 +92,25 @@ class Lowering {
     Step step;
     step.name = kernel.name;
     step.kind = Step::Kind::plain;
-    step.plain.call.arguments =
-        emit(lower_plain(source(kernel, name), results_of(kernel), false), name);
+    const Source from = source(kernel, name);
+    const Function function = kernel.column == kNone ? lower_plain(from, results_of(kernel), false)
+                                                     : walk(kernel, from, step.plain.cuttable);
+    step.plain.call.arguments = emit(function, name);
     for (const NodeId id : kernel.results)
       step.plain.results.push_back(layout_.places.at(id).buffer);
     step.plain.divisible = kernel.results.size() == 1 && is_divisible(kernel.results[0]);
     return step;
+  }
+
+  Function walk(const Kernel& kernel, const Source& from, int& outer) const {
+    Signature signature(graph_, layout_.places);
+    const Result result = results_of(kernel).front();
+    Function function{from.name, {}, {}, {}};
+    function.outputs.push_back(
+        lower_walk(from, region_of(graph_, kernel), signature, result, outer));
+    function.halide = signature.halide();
+    function.arguments = signature.runtime();
+    return function;
   }
 
   // Whether a piece along the slowest dimension can be computed alone.

@@ -161,23 +161,12 @@ class Nest {
     const Halide::Type type = x.type();
     switch (op.fn) {
       case ReduceFn::Sum:
-        f(vars) = Halide::Internal::make_zero(type);
-        f(vars) += x;
-        fold.plain_sum = true;
-        break;
       case ReduceFn::Max:
-      case ReduceFn::Min: {
-        const bool max = op.fn == ReduceFn::Max;
-        if (type.is_bool()) {
-          f(vars) = max ? Halide::Internal::const_false() : Halide::Internal::const_true();
-          f(vars) = max ? f(vars) || x : f(vars) && x;
-        } else {
-          f(vars) = max ? lowest(type) : highest(type);
-          const Expr so_far = f(vars), better = max ? x > so_far : x < so_far;
-          f(vars) = Halide::select(type.is_float() ? better || not_a_number(x) : better, x, so_far);
-        }
+      case ReduceFn::Min:
+        f(vars) = identity(op.fn, type);
+        f(vars) = combine(op.fn, f(vars), x);
+        fold.plain_sum = op.fn == ReduceFn::Sum;
         break;
-      }
       case ReduceFn::ArgMax: {
         f(vars) = Halide::Tuple(lowest(type), Expr(-1));
         const Expr best = f(vars)[0], index = f(vars)[1];
@@ -427,6 +416,21 @@ class Nest {
 };
 
 }  // namespace
+
+Expr identity(ReduceFn fn, const Halide::Type& type) {
+  const bool max = fn == ReduceFn::Max;
+  if (fn == ReduceFn::Sum) return Halide::Internal::make_zero(type);
+  if (type.is_bool()) return max ? Halide::Internal::const_false() : Halide::Internal::const_true();
+  return max ? lowest(type) : highest(type);
+}
+
+Expr combine(ReduceFn fn, const Expr& so_far, const Expr& x) {
+  const bool max = fn == ReduceFn::Max;
+  if (fn == ReduceFn::Sum) return so_far + x;
+  if (x.type().is_bool()) return max ? so_far || x : so_far && x;
+  const Expr better = max ? x > so_far : x < so_far;
+  return Halide::select(x.type().is_float() ? better || not_a_number(x) : better, x, so_far);
+}
 
 Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact) {
   Signature signature(source.graph, source.places);

@@ -144,6 +144,7 @@ constexpr auto visit_plain = [](auto& file, auto& plain) {
   visit_call(file, plain.call);
   file.list(plain.results, visit_number);
   file.number(plain.divisible);
+  file.number(plain.cuttable);
 };
 
 constexpr auto visit_tiled = [](auto& file, auto& tiled) {

@@ -157,7 +157,7 @@ struct Kernel {
   std::string name;
   std::vector<NodeId> results;
   AxisId row = kNone;      // the pair plane that it walks in tiles, or kNone for a kernel off the plane
-  AxisId column = kNone;
+  AxisId column = kNone;   // without a row: an axis that it walks for each point of its one result
   NodeId visible = kNone;  // bool node: where it is false nothing contributes; kNone: everything may
   NodeId solid = kNone;    // bool node: where it is true no mask has to be applied; kNone: never needed
   bool carries = false;    // solid blocks reach later rows through a state (ir/carry.h)

@@ -22,7 +22,7 @@ bool is_constant(const Node& node, double value) {
 const Reduce* as_reduce(const Node& node) { return std::get_if<Reduce>(&node.op); }
 
 bool on_plane(const Node& node, AxisId row, AxisId column) {
-  return node.type.has(row) && node.type.has(column);
+  return (row == kNone || node.type.has(row)) && node.type.has(column);
 }
 
 void take_apart(const Graph& graph, NodeId id, const Leaves& leaves, bool inverted, Product& into) {

@@ -52,7 +52,8 @@ struct Region {
 // Whether the node is a sum of the same value again and again: as size(j) is, a product with an extent.
 bool is_multiple(const Graph& graph, NodeId node);
 
-// Whether the node is a Reduce over `row` or `column` of something that lies on their plane.
+// Whether the node is a Reduce over `row` or `column` of something that lies on their plane. Here and
+// below, no row (kNone) is any row: what counts is the column, as for a kernel that walks one axis.
 bool is_plane_reduction(const Graph& graph, NodeId node, AxisId row, AxisId column);
 
 // Whether a kernel's result is folded over the rows of its plane: then it is added to tile by tile.

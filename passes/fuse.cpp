@@ -12,6 +12,7 @@
 #include "ir/region.h"
 #include "ir/rewrite.h"
 #include "passes/planes.h"
+#include "passes/walks.h"
 
 namespace fovea::passes {
 namespace {
@@ -29,8 +30,11 @@ bool is_fold(const Node& node) {
 
 class Fuser {
  public:
-  Fuser(const Graph& graph, Planes found)
-      : graph_(graph), group_of_(std::move(found.group_of)), planes_(std::move(found.planes)) {
+  Fuser(const Graph& graph, Planes found, Walks walks)
+      : graph_(graph),
+        group_of_(std::move(found.group_of)),
+        planes_(std::move(found.planes)),
+        walks_(std::move(walks)) {
     for (PlaneGroup& group : found.groups) groups_.push_back({std::move(group), {}});
     find_inner_sums();
   }
@@ -60,6 +64,10 @@ class Fuser {
   void expand(NodeId id) {
     std::set<NodeId> seen;
     const int group = group_of_[id];
+    if (const AxisId axis = walks_.axis_of(id); axis != kNone) {
+      walk_along(id, axis, seen);
+      return;
+    }
     if (group == kNone) {
       walk(id, id, seen);
       return;
@@ -71,6 +79,10 @@ class Fuser {
   void walk(NodeId id, NodeId root, std::set<NodeId>& seen) {
     if (!seen.insert(id).second) return;
     const Node& node = graph_.node(id);
+    if (id != root && walks_.axis_of(id) != kNone && storable(node.type)) {
+      need(id);
+      return;
+    }
     if (id != root && is_fold(node) && !is_multiple(graph_, id) && storable(node.type) &&
         !on_any_plane(node.type) && !inner_sums_.contains(id)) {
       need(id);
@@ -94,6 +106,32 @@ class Fuser {
         continue;
       if (sum_of(graph_, inner, none) && is_matrix_product(graph_, id, none))
         inner_sums_.insert(inner);
+    }
+  }
+
+  // From the result of a walk along an axis: what is folded along it, and everything that lies along
+  // it, is computed inside; other folds are stored, and what is read at other coordinates may be
+  // the end of another walk.
+  void walk_along(NodeId id, AxisId axis, std::set<NodeId>& seen) {
+    if (!seen.insert(id).second) return;
+    const Node& node = graph_.node(id);
+    const bool along = (node.type.has(axis) && !std::holds_alternative<TopK>(node.op)) ||
+                       walks_.folds(id, axis);
+    const AxisId other = along ? kNone : walks_.axis_of(id);
+    if ((other != kNone && other != axis) ||
+        (is_fold(node) && !along && !is_multiple(graph_, id))) {
+      need(id);
+      return;
+    }
+    if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
+        reduce && is_ragged(graph_, reduce->axis))
+      need(graph_.axis(reduce->axis).degree);
+    for (std::size_t n = 0; n < node.inputs.size(); n++) {
+      std::set<NodeId> elsewhere;
+      if (n == 0 && std::holds_alternative<Read>(node.op))
+        walk(node.inputs[n], kNone, elsewhere);
+      else
+        walk_along(node.inputs[n], axis, seen);
     }
   }
 
@@ -121,6 +159,9 @@ class Fuser {
         need(id);
         return;
       }
+    } else if (!on_plane && walks_.axis_of(id) != kNone) {
+      need(id);
+      return;
     } else if (!on_plane && is_fold(node) && !is_multiple(graph_, id)) {
       need(id);
       return;
@@ -307,7 +348,11 @@ class Fuser {
     for (const NodeId id : plain_) {
       Kernel kernel;
       kernel.results = {id};
-      kernel.reason = why_plain(id);
+      kernel.column = walks_.axis_of(id);
+      kernel.reason = kernel.column == kNone
+                          ? why_plain(id)
+                          : "fused: one walk along " + graph_.axis(kernel.column).name +
+                                " for each point";
       result.push_back(std::move(kernel));
     }
     // Node ids ascend along dependencies, but the results of a kernel may straddle another's.
@@ -352,6 +397,7 @@ class Fuser {
   std::vector<int> group_of_;  // of plane reductions
   std::vector<Group> groups_;
   std::vector<Plane> planes_;
+  Walks walks_;
   std::set<NodeId> needed_;
   std::vector<NodeId> todo_;
   std::vector<NodeId> plain_;
@@ -372,12 +418,14 @@ Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels) {
 
 Graph fuse(const Graph& graph, const Target&) {
   if (!graph.kernels.empty()) return graph;
-  return with_kernels(graph, Fuser(graph, find_planes(graph)).kernels());
+  Planes planes = find_planes(graph);
+  Walks walks(graph, planes.group_of);
+  return with_kernels(graph, Fuser(graph, std::move(planes), std::move(walks)).kernels());
 }
 
 Graph partition_unfused(const Graph& graph, const Target&) {
   if (!graph.kernels.empty()) return graph;
-  Graph result = with_kernels(graph, Fuser(graph, no_planes(graph)).kernels());
+  Graph result = with_kernels(graph, Fuser(graph, no_planes(graph), Walks(graph)).kernels());
   for (Kernel& kernel : result.kernels) kernel.reason = "unfused on request";
   return result;
 }

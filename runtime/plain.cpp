@@ -70,7 +70,7 @@ Cut cut(const Workspace& workspace, const Plain& plain) {
   if (!plain.divisible || work < 2 * kPieceWork) return cut;
   const std::vector<std::int64_t>& shape = workspace.buffer(plain.results[0]).shape;
   const auto slowest = std::ranges::find_if(shape, [](std::int64_t extent) { return extent > 1; });
-  if (slowest == shape.end()) return cut;
+  if (slowest == shape.end() || slowest - shape.begin() >= plain.cuttable) return cut;
   cut.dimension = static_cast<int>(slowest - shape.begin());
   cut.extent = *slowest;
   const std::int64_t wanted = std::min({work / kPieceWork, kMostPieces, cut.extent});

@@ -69,11 +69,13 @@ struct Call {
 };
 
 // A step that writes whole buffers. The work may be cut along the slowest dimension of its one
-// result (which the function then sees cropped: dim.min and host are those of the piece).
+// result that has more than one element (which the function then sees cropped: dim.min and host are
+// those of the piece).
 struct Plain {
   Call call;
   std::vector<int> results;  // buffers
   bool divisible = false;    // one result, and pieces of it are independent
+  int cuttable = 8;          // along so many of its slowest dimensions; the others stay whole
 };
 
 // Bytecode over intervals: decides a predicate for a rectangle of rows x columns at once. Every value

@@ -1,0 +1,105 @@
+#include "passes/walks.h"
+
+#include <algorithm>
+#include <map>
+
+#include "ir/region.h"
+#include "passes/planes.h"
+
+namespace fovea::passes {
+
+using namespace ir;
+
+Walks::Walks(const Graph& graph, std::vector<int> group_of) : graph_(graph) {
+  walked_.resize(graph.nodes.size(), false);
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++)
+    walked_[static_cast<std::size_t>(id)] =
+        group_of[static_cast<std::size_t>(id)] == kNone && is_walk(id);
+}
+
+bool Walks::folds(NodeId id, AxisId axis) const {
+  if (walked_.empty() || !walked_[static_cast<std::size_t>(id)]) return false;
+  return std::get<Reduce>(graph_.node(id).op).axis == axis;
+}
+
+AxisId Walks::axis_of(NodeId result) const {
+  const Node& node = graph_.node(result);
+  if (walked_.empty() || node.type.dtype == Dtype::I4) return kNone;
+  if (!std::holds_alternative<Map>(node.op) && !walked_[static_cast<std::size_t>(result)])
+    return kNone;
+  std::set<NodeId> seen;
+  std::vector<NodeId> found;
+  find_folds(result, seen, found);
+  if (found.empty()) return kNone;
+  const AxisId axis = std::get<Reduce>(graph_.node(found[0]).op).axis;
+  std::set<AxisId> known;
+  for (const NodeId id : found) {
+    if (std::get<Reduce>(graph_.node(id).op).axis != axis) return kNone;
+    known.insert(graph_.node(id).type.axes.begin(), graph_.node(id).type.axes.end());
+  }
+  const bool same =
+      std::ranges::all_of(node.type.axes, [&](AxisId a) { return a != axis && known.contains(a); });
+  return same ? axis : kNone;
+}
+
+// The folds that `id` needs at its own point.
+void Walks::find_folds(NodeId id, std::set<NodeId>& seen, std::vector<NodeId>& into) const {
+  if (!seen.insert(id).second) return;
+  const Node& node = graph_.node(id);
+  if (walked_[static_cast<std::size_t>(id)]) {
+    into.push_back(id);
+    return;
+  }
+  if (!std::holds_alternative<Map>(node.op)) return;
+  for (const NodeId input : node.inputs) find_folds(input, seen, into);
+}
+
+bool Walks::is_walk(NodeId id) const {
+  const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+  if (!reduce || reduce->fn == ReduceFn::ArgMax) return false;
+  if (!graph_.node(graph_.node(id).inputs[0]).type.has(reduce->axis)) return false;
+  if (!is_ragged(graph_, reduce->axis) && !is_gathered(id)) return false;
+  std::set<NodeId> seen;
+  return is_computable(graph_.node(id).inputs[0], reduce->axis, seen);
+}
+
+// Whether the term reads something at coordinates that come from memory and differ along the axis.
+bool Walks::is_gathered(NodeId id) const {
+  const AxisId axis = std::get<Reduce>(graph_.node(id).op).axis;
+  std::vector<NodeId> stack{graph_.node(id).inputs[0]};
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId at = stack.back();
+    stack.pop_back();
+    const Node& node = graph_.node(at);
+    if (!node.type.has(axis) || !seen.insert(at).second) continue;
+    if (std::holds_alternative<Read>(node.op))
+      for (std::size_t n = 1; n < node.inputs.size(); n++)
+        if (graph_.node(node.inputs[n]).type.has(axis) &&
+            !sources(graph_, node.inputs[n], false).empty())
+          return true;
+    for (const NodeId input : node.inputs) stack.push_back(input);
+  }
+  return false;
+}
+
+// Whether one step of a walk can compute the node, given whatever lacks the axis.
+bool Walks::is_computable(NodeId id, AxisId axis, std::set<NodeId>& seen) const {
+  const Node& node = graph_.node(id);
+  if (!node.type.has(axis) || std::holds_alternative<Input>(node.op) || !seen.insert(id).second)
+    return true;
+  for (const AxisId other : node.type.axes)
+    if (other != axis && is_ragged(graph_, other)) return false;
+  if (std::holds_alternative<TopK>(node.op)) return true;  // stored before
+  if (std::holds_alternative<Scan>(node.op)) return false;
+  if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
+    if (reduce->fn == ReduceFn::ArgMax || is_ragged(graph_, reduce->axis)) return false;
+  if (std::holds_alternative<Read>(node.op)) {
+    const Node& from = graph_.node(node.inputs[0]);
+    if (from.type.has(axis) && !std::holds_alternative<Input>(from.op)) return false;
+  }
+  return std::ranges::all_of(node.inputs,
+                             [&](NodeId input) { return is_computable(input, axis, seen); });
+}
+
+}  // namespace fovea::passes
