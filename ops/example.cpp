@@ -13,7 +13,7 @@ std::int64_t example_extent(std::string_view axis, std::int64_t rows, std::int64
                             std::int64_t others) {
   if (axis == "i") return rows;
   if (axis == "j") return columns;
-  if (axis.ends_with("pair")) return std::min(4 * rows, rows * columns);
+  if (axis == "edge" || axis.ends_with("pair")) return std::min(4 * rows, rows * columns);
   return others;
 }
 

@@ -66,8 +66,8 @@ std::span<const Mechanism* const> all();
 // The mechanism called so; an error (invalid_config) that lists close names otherwise.
 const Mechanism& find(std::string_view name);
 
-// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `pair` (a list of pairs, or a name
-// that ends so) up to four to a row, and every other axis without an extent of its own has
+// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `edge` and `pair` (lists of pairs, or
+// a name that ends so) up to four to a row, and every other axis without an extent of its own has
 // `others`. Each axis by name.
 ir::Sizes example_sizes(const ir::Graph& graph, std::int64_t rows, std::int64_t columns,
                         std::int64_t others = 2);

@@ -70,6 +70,17 @@ const std::vector<Variant> kVariants{
     {"dynamic_heads", {{"threshold", 1}}},
     {"multi_scale", {{"start", 1}}},
     {"transformer_block", {{"causal", 0}, {"heads", 2}}},
+    {"gat", {{"edges", 2}}},
+    {"gat", {{"average", 1}, {"slope", 0.5}}},
+    {"gatv2", {{"edges", 2}, {"slope", 0}}},
+    {"graph_transformer", {{"bias", 0}}},
+    {"gin", {{"aggregate", 1}, {"epsilon", 0}}},
+    {"gin", {{"aggregate", 2}, {"hidden", 3}}},
+    {"sage", {{"aggregate", 0}}},
+    {"sage", {{"aggregate", 2}}},
+    {"relational", {{"relations", 1}}},
+    {"layer_encoding", {{"layers", 2}}},
+    {"graph_rope", {{"base", 5}}},
 };
 
 Options declared(const Mechanism& mechanism, const Options& wanted) {

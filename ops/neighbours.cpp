@@ -1,0 +1,53 @@
+#include "ops/neighbours.h"
+
+#include "ir/error.h"
+
+namespace fovea::ops {
+namespace {
+
+// 0, once it is checked that the number is: a coordinate along an axis of one element, whose name
+// is what an error says.
+Tensor checked_zero(const char* what, const Tensor& number) {
+  const Axis none{what, 1};
+  return Tensor(none).at(none, number);
+}
+
+}  // namespace
+
+Neighbours neighbours(const Problem& problem, int heads) {
+  const Axis i{"i"}, edge{"edge"}, r{"r", Extent(i) + 1};
+  const Axis c{"c", problem.integer("features")},
+      h{"h", heads > 0 ? heads : problem.integer("heads")};
+  const Axis d{"d", problem.integer("d")};
+  const Tensor start = input("row_start", i32, {r}), neighbour = input("neighbour", i32, {edge});
+  const Tensor whole = checked_zero("edges_before_the_first_row", start.at(r, 0)) +
+                       checked_zero("edges_after_the_last_row", size(edge) - start.at(r, size(i)));
+  const Tensor first = start.at(r, i);
+  const Tensor degree = (start.at(r, i + 1) - first + whole).named("degree");
+  const Axis n = Axis::ragged("n", degree);
+  const Tensor at = first + n;
+  return {i, edge, n, c, h, d, input("x", f32, {i, c}), degree, at, neighbour.at(edge, at)};
+}
+
+Tensor Neighbours::project(const char* weight) const {
+  return sum(c, x * input(weight, f32, {h, c, d}));
+}
+
+Tensor Neighbours::attend(const Tensor& score, const Tensor& values, const Tensor& own) const {
+  return where(degree > 0, sum(n, softmax(n, score) * values), own);
+}
+
+ir::Graph Neighbours::graph(const Tensor& o) const {
+  return ir::make_graph({{"o", o, {i, h, d}}}, {i, edge, h, c, d});
+}
+
+Tensor aggregate(const Problem& problem, const Neighbours& graph, const Tensor& x) {
+  const int kind = problem.integer("aggregate", 0);
+  require(kind <= 2, Code::invalid_config,
+          "option aggregate is {}; expected 0 (sum), 1 (mean) or 2 (maximum)", kind);
+  const Tensor each = graph.of_neighbour(x);
+  if (kind == 0) return sum(graph.n, each);
+  return where(graph.degree > 0, kind == 1 ? mean(graph.n, each) : max(graph.n, each), 0.0);
+}
+
+}  // namespace fovea::ops

@@ -1,0 +1,88 @@
+// Graphs in plain double loops, for the references.
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "ops/neighbours.h"
+#include "ops/reference.h"
+
+namespace fovea::ops {
+
+std::vector<Edge> edges_of(const ir::Arrays& inputs, std::int64_t i) {
+  const ir::Array& start = inputs.at("row_start");
+  std::vector<Edge> edges;
+  const auto last = static_cast<std::int64_t>(at(start, {i + 1}));
+  for (auto edge = static_cast<std::int64_t>(at(start, {i})); edge < last; ++edge)
+    edges.push_back({edge, static_cast<std::int64_t>(at(inputs.at("neighbour"), {edge}))});
+  return edges;
+}
+
+ir::Array project_nodes(const ir::Array& x, const ir::Array& w) {
+  ir::Array z = zeros({x.shape[0], w.shape[0], w.shape[2]});
+  for (std::int64_t i = 0; i < x.shape[0]; ++i)
+    for (std::int64_t h = 0; h < w.shape[0]; ++h)
+      for (std::int64_t d = 0; d < w.shape[2]; ++d)
+        for (std::int64_t c = 0; c < w.shape[1]; ++c)
+          at(z, {i, h, d}) += at(x, {i, c}) * at(w, {h, c, d});
+  return z;
+}
+
+ir::Array attend_edges(const ir::Arrays& inputs, const ir::Array& own, const EdgeScore& score,
+                       const EdgeValue& value) {
+  ir::Array o = own;
+  for (std::int64_t i = 0; i < own.shape[0]; ++i) {
+    const std::vector<Edge> edges = edges_of(inputs, i);
+    if (edges.empty()) continue;
+    for (std::int64_t h = 0; h < own.shape[1]; ++h) {
+      std::vector<double> scores;
+      for (const Edge& edge : edges) scores.push_back(score(i, h, edge));
+      const std::vector<double> weights = softmax_of(scores);
+      for (std::int64_t d = 0; d < own.shape[2]; ++d) {
+        double sum = 0;
+        for (std::size_t n = 0; n < edges.size(); ++n) sum += weights[n] * value(edges[n], h, d);
+        at(o, {i, h, d}) = sum;
+      }
+    }
+  }
+  return o;
+}
+
+double dot(const ir::Array& q, std::int64_t i, const ir::Array& k, std::int64_t j, std::int64_t h) {
+  double sum = 0;
+  for (std::int64_t d = 0; d < q.shape[2]; ++d) sum += at(q, {i, h, d}) * at(k, {j, h, d});
+  return sum;
+}
+
+double aggregate_of(const Problem& problem, const ir::Array& x, const std::vector<Edge>& edges,
+                    std::int64_t c) {
+  if (edges.empty()) return 0;
+  double sum = 0, most = -INFINITY;
+  for (const Edge& edge : edges) {
+    sum += at(x, {edge.node, c});
+    most = std::max(most, at(x, {edge.node, c}));
+  }
+  if (problem["aggregate"] == 2) return most;
+  return problem["aggregate"] == 1 ? sum / static_cast<double>(edges.size()) : sum;
+}
+
+void fill_neighbours(const ir::Sizes& sizes, unsigned seed, ir::Arrays& inputs) {
+  std::mt19937 random(seed);
+  const std::int64_t nodes = sizes.at("i"), edges = sizes.at("edge");
+  std::vector<double>& start = inputs.at("row_start").data;
+  // Cuts at any places, two of which are often the same.
+  std::uniform_int_distribution<std::int64_t> cut(0, edges), node(0, nodes - 1);
+  for (double& at : start) at = static_cast<double>(cut(random));
+  start.front() = 0;
+  start.back() = static_cast<double>(edges);
+  std::ranges::sort(start);
+  for (double& neighbour : inputs.at("neighbour").data)
+    neighbour = static_cast<double>(node(random));
+}
+
+void scale_weights(const ir::Sizes& sizes, ir::Arrays& inputs) {
+  for (auto& [name, array] : inputs)
+    if (name.starts_with("w_"))
+      scale_input(array, 1 / std::sqrt(static_cast<double>(sizes.at("c"))));
+}
+
+}  // namespace fovea::ops
