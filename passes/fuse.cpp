@@ -129,10 +129,24 @@ class Fuser {
     for (std::size_t n = 0; n < node.inputs.size(); n++) {
       std::set<NodeId> elsewhere;
       if (n == 0 && std::holds_alternative<Read>(node.op))
-        walk(node.inputs[n], kNone, elsewhere);
+        need_folds(node.inputs[n], elsewhere);
       else
         walk_along(node.inputs[n], axis, seen);
     }
+  }
+
+  // What a walk reads at other coordinates is stored as far up as the last fold or walk.
+  void need_folds(NodeId id, std::set<NodeId>& seen) {
+    if (!seen.insert(id).second) return;
+    const Node& node = graph_.node(id);
+    const bool multiple = is_multiple(graph_, id);
+    if ((is_fold(node) && !multiple) || (walks_.axis_of(id) != kNone && storable(node.type))) {
+      need(id);
+      return;
+    }
+    for (const NodeId input : node.inputs) need_folds(input, seen);
+    if (multiple && is_ragged(graph_, std::get<Reduce>(node.op).axis))
+      need(graph_.axis(std::get<Reduce>(node.op).axis).degree);
   }
 
   // A fold that lies on a plane is computed inside the kernel that needs it, never stored.
