@@ -2,8 +2,11 @@
 // what cannot is compiled all the same.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/text.h"
 #include "tests/frontend/support.h"
@@ -63,6 +66,21 @@ out dk = sum(i, ds * q) * 0.25
 )";
 }
 
+// A row that sees one key has dq = dk = 0: two equal sums cancel there, which f32 may add in any
+// order. What is left must be small beside dv, which has the size of these sums.
+void cancel(ir::Arrays& found, const ir::Arrays& expected) {
+  double size = 0;
+  for (const double x : expected.at("dv").data) size = std::max(size, std::abs(x));
+  for (const char* name : {"dq", "dk"}) {
+    const std::vector<double>& exact = expected.at(name).data;
+    if (std::ranges::any_of(exact, [](double x) { return x != 0; })) continue;
+    for (double& x : found.at(name).data) {
+      CHECK(std::abs(x) <= 1e-6 * size);
+      x = 0;
+    }
+  }
+}
+
 // The gradient for the outputs of the forward, as it is used.
 void check_gradient(std::string_view score) {
   const Graph forward = parse(std::string(kHead) + "s = " + std::string(score) + R"(
@@ -82,8 +100,10 @@ out lse = logsumexp(j, s)
     for (const char* name : {"o", "lse"}) {
       for (double& x : inputs[name].data) x = static_cast<float>(x);
     }
-    const auto differs = difference(run(kernel, backward, inputs, sizes),
-                                    ir::interpret(backward, inputs, sizes), 1e-5);
+    ir::Arrays found = run(kernel, backward, inputs, sizes);
+    const ir::Arrays expected = ir::interpret(backward, inputs, sizes);
+    cancel(found, expected);
+    const auto differs = difference(found, expected, 1e-5);
     CHECK_MESSAGE(!differs, differs.value_or(""));
   }
   const Planes planes = planes_of(kernel, {{"i", 1000}, {"j", 1000}});
