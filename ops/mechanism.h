@@ -40,6 +40,15 @@ class Problem {
   std::map<std::string, double, std::less<>> values_;
 };
 
+// What holds of the output `o` of a mechanism for all inputs; property tests draw some.
+struct Properties {
+  // A row of `o` is a mean of values (inputs that begin with v), with weights of at least 0 that
+  // sum to 1; zeros where it sees none.
+  bool convex = false;
+  // Keys may be permuted, with all else that has the axis j, and `o` stays as it is.
+  bool permutable = false;
+};
+
 struct Mechanism {
   std::string_view name;     // "sliding_window"
   std::string_view family;   // "dot product", "masks and sparsity", ...
@@ -59,6 +68,7 @@ struct Mechanism {
   // What the options decided, and by what bound, in a sentence for `fovea explain`. Null where
   // there is nothing to decide.
   std::string (*decision)(const Problem& problem) = nullptr;
+  Properties properties = {};
 };
 
 std::span<const Mechanism* const> all();

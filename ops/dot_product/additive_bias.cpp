@@ -44,6 +44,7 @@ extern constinit const Mechanism additive_bias{
     .paper = "Vaswani 2017",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -68,6 +68,7 @@ extern constinit const Mechanism alibi{
     .paper = "Press 2022",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

@@ -38,6 +38,7 @@ extern constinit const Mechanism attention_sinks{
     .paper = "Xiao 2024",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

@@ -42,6 +42,7 @@ extern constinit const Mechanism content_position{
     .paper = "Ke 2021",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -57,6 +57,7 @@ extern constinit const Mechanism cross{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

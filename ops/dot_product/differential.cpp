@@ -42,6 +42,7 @@ extern constinit const Mechanism differential{
     .paper = "Ye 2024",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

@@ -43,6 +43,7 @@ extern constinit const Mechanism dropout{
     .paper = "Srivastava 2014",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

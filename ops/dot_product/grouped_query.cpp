@@ -47,6 +47,7 @@ extern constinit const Mechanism grouped_query{
     .paper = "Ainslie 2023",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -41,6 +41,7 @@ extern constinit const Mechanism multi_query{.name = "multi_query",
                                              .paper = "Shazeer 2019",
                                              .options = kOptions,
                                              .build = build,
-                                             .reference = reference};
+                                             .reference = reference,
+                                             .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

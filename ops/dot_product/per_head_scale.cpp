@@ -31,6 +31,7 @@ extern constinit const Mechanism per_head_scale{
     .paper = "Henry 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

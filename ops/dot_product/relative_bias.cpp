@@ -33,6 +33,7 @@ extern constinit const Mechanism relative_bias{
     .paper = "Raffel 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

@@ -89,6 +89,7 @@ extern constinit const Mechanism rope{.name = "rope",
                                       .build = build,
                                       .reference = reference,
                                       .special_inputs = special_inputs,
-                                      .tolerance = 2e-4};
+                                      .tolerance = 2e-4,
+                                      .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -45,6 +45,7 @@ extern constinit const Mechanism scaled_dot_product{
     .paper = "Vaswani 2017",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -36,6 +36,7 @@ extern constinit const Mechanism sigmoid{
     .paper = "Ramapuram 2024",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

@@ -33,6 +33,7 @@ extern constinit const Mechanism softcap{.name = "softcap",
                                          .paper = "Gemma Team 2024",
                                          .options = kOptions,
                                          .build = build,
-                                         .reference = reference};
+                                         .reference = reference,
+                                         .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -38,6 +38,7 @@ extern constinit const Mechanism softmax1{
     .paper = "Miller 2023",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

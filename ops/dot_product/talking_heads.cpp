@@ -71,6 +71,7 @@ extern constinit const Mechanism talking_heads{
     .paper = "Shazeer 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

@@ -43,6 +43,7 @@ extern constinit const Mechanism linear{
     .paper = "Katharopoulos 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -66,6 +66,7 @@ extern constinit const Mechanism linformer{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

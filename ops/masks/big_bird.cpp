@@ -48,6 +48,7 @@ extern constinit const Mechanism big_bird{
     .paper = "Zaheer 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

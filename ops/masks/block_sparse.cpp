@@ -36,6 +36,7 @@ extern constinit const Mechanism block_sparse{
     .paper = "Child 2019",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

@@ -29,6 +29,7 @@ extern constinit const Mechanism causal{
     .paper = "Vaswani 2017",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

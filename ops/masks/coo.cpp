@@ -60,6 +60,7 @@ extern constinit const Mechanism coo{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

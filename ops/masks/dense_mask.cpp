@@ -40,6 +40,7 @@ extern constinit const Mechanism dense_mask{
     .paper = "Vaswani 2017",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

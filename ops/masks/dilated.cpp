@@ -44,6 +44,7 @@ extern constinit const Mechanism dilated{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

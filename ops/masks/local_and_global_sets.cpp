@@ -55,6 +55,7 @@ extern constinit const Mechanism local_and_global_sets{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

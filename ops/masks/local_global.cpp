@@ -49,6 +49,7 @@ extern constinit const Mechanism local_global{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

@@ -43,6 +43,7 @@ extern constinit const Mechanism prefix_lm{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

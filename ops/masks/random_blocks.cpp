@@ -36,6 +36,7 @@ extern constinit const Mechanism random_blocks{
     .paper = "Zaheer 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

@@ -39,6 +39,7 @@ extern constinit const Mechanism sliding_window{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

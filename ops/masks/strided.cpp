@@ -37,6 +37,7 @@ extern constinit const Mechanism strided{
     .paper = "Child 2019",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

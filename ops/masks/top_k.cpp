@@ -48,6 +48,7 @@ extern constinit const Mechanism top_k{
     .paper = "Zhao 2019",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

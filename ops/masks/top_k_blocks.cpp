@@ -71,6 +71,7 @@ extern constinit const Mechanism top_k_blocks{
     .paper = "Lu 2025",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

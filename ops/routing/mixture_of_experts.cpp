@@ -123,6 +123,7 @@ extern constinit const Mechanism mixture_of_experts{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

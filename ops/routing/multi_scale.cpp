@@ -57,6 +57,7 @@ extern constinit const Mechanism multi_scale{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

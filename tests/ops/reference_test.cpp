@@ -9,12 +9,6 @@
 namespace fovea::ops::test {
 namespace {
 
-// Options small enough that 13 keys have several windows, blocks and heads; each mechanism takes
-// those that it declares.
-const Options kSmall{{"d", 6},      {"e", 5},      {"model", 12}, {"memory", 5}, {"heads", 3},
-                     {"window", 3}, {"global", 2}, {"stride", 3}, {"block", 3},  {"k", 4},
-                     {"c", 3},      {"random", 2}, {"seed", 5},   {"m", 9},      {"n", 5}};
-
 struct Variant {
   std::string name;
   Options options;
@@ -83,15 +77,6 @@ const std::vector<Variant> kVariants{
     {"graph_rope", {{"base", 5}}},
 };
 
-Options declared(const Mechanism& mechanism, const Options& wanted) {
-  Options options;
-  for (const Option& option : mechanism.options) {
-    const std::string name(option.name);
-    if (wanted.contains(name)) options[name] = wanted.at(name);
-  }
-  return options;
-}
-
 void check(const Mechanism& mechanism, const Options& wanted, std::int64_t rows,
            std::int64_t columns) {
   const Problem problem(mechanism.options, declared(mechanism, wanted));
@@ -119,28 +104,23 @@ void check_sizes(const Mechanism& mechanism, const Options& options) {
   }
 }
 
-Options with(Options options, const Options& more) {
-  for (const auto& [name, value] : more) options[name] = value;
-  return options;
-}
-
 }  // namespace
 
 TEST_CASE("every mechanism equals its reference") {
-  for (const Mechanism* mechanism : all()) check_sizes(*mechanism, kSmall);
+  for (const Mechanism* mechanism : all()) check_sizes(*mechanism, small_options());
 }
 
 TEST_CASE("every mechanism equals its reference when heads share keys") {
   for (const Mechanism* mechanism : all()) {
     for (const Option& option : mechanism->options) {
-      if (option.name == "group") check(*mechanism, with(kSmall, {{"group", 3}}), 5, 8);
+      if (option.name == "group") check(*mechanism, small_options({{"group", 3}}), 5, 8);
     }
   }
 }
 
 TEST_CASE("options change what they say, in graph and reference alike") {
   for (const Variant& variant : kVariants) {
-    check_sizes(find(variant.name), with(kSmall, variant.options));
+    check_sizes(find(variant.name), small_options(variant.options));
   }
 }
 
@@ -150,7 +130,7 @@ TEST_CASE("the widths that are the defaults") {
 
 TEST_CASE("every input matters") {
   for (const Mechanism* mechanism : all()) {
-    const Problem problem(mechanism->options, declared(*mechanism, kSmall));
+    const Problem problem(mechanism->options, declared(*mechanism, small_options()));
     const ir::Graph graph = mechanism->build(problem);
     const ir::Sizes sizes = example_sizes(graph, 5, 9);
     const ir::Arrays inputs = example_inputs(*mechanism, problem, graph, sizes, 1);
