@@ -42,10 +42,11 @@ class Problem {
 
 // What holds of the output `o` of a mechanism for all inputs; property tests draw some.
 struct Properties {
-  // A row of `o` is a mean of values (inputs that begin with v), with weights of at least 0 that
-  // sum to 1; zeros where it sees none.
+  // A row of `o` is a mean of values, with weights of at least 0 that sum to 1; zeros where it sees
+  // none. Values are the inputs that begin with v; in graphs, the neighbours' projected features.
   bool convex = false;
-  // Keys may be permuted, with all else that has the axis j, and `o` stays as it is.
+  // Keys may be permuted, with all else that has the axis j, and `o` stays as it is; in graphs, the
+  // edges of a node, with all that has the axis edge.
   bool permutable = false;
 };
 
@@ -76,9 +77,9 @@ std::span<const Mechanism* const> all();
 // The mechanism called so; an error (invalid_config) that lists close names otherwise.
 const Mechanism& find(std::string_view name);
 
-// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `edge` and `pair` (lists of pairs, or
-// a name that ends so) up to four to a row, and every other axis without an extent of its own has
-// `others`. Each axis by name.
+// Sizes to try a mechanism on: axis i has `rows`, j `columns`, `edge` and `pair` (lists of pairs,
+// or a name that ends so) up to four to a row, and every other axis without an extent of its own
+// has `others`. Each axis by name.
 ir::Sizes example_sizes(const ir::Graph& graph, std::int64_t rows, std::int64_t columns,
                         std::int64_t others = 2);
 

@@ -67,6 +67,7 @@ extern constinit const Mechanism lorentz{
     .paper = "Law 2019",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

@@ -124,6 +124,7 @@ extern constinit const Mechanism mixed_curvature{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -160,6 +160,7 @@ extern constinit const Mechanism poincare{
     .build = build,
     .reference = reference,
     .special_inputs = special_inputs,
-    .decision = decision};
+    .decision = decision,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

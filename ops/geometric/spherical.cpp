@@ -55,6 +55,7 @@ extern constinit const Mechanism spherical{
     .paper = "Gu 2019",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

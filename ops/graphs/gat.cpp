@@ -80,6 +80,7 @@ extern constinit const Mechanism gat{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -62,6 +62,7 @@ extern constinit const Mechanism gin{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

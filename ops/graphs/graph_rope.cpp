@@ -76,6 +76,7 @@ extern constinit const Mechanism graph_rope{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

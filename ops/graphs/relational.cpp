@@ -69,6 +69,7 @@ extern constinit const Mechanism relational{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

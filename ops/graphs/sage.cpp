@@ -55,6 +55,7 @@ extern constinit const Mechanism sage{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.permutable = true}};
 
 }  // namespace fovea::ops

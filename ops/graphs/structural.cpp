@@ -57,6 +57,7 @@ extern constinit const Mechanism structural{
     .options = kOptions,
     .build = build,
     .reference = reference,
-    .special_inputs = special_inputs};
+    .special_inputs = special_inputs,
+    .properties = {.convex = true, .permutable = true}};
 
 }  // namespace fovea::ops

@@ -46,6 +46,7 @@ extern constinit const Mechanism causal_linear{
     .paper = "Katharopoulos 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference};
+    .reference = reference,
+    .properties = {.convex = true}};
 
 }  // namespace fovea::ops

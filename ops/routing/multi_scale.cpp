@@ -57,7 +57,6 @@ extern constinit const Mechanism multi_scale{
     .paper = "Beltagy 2020",
     .options = kOptions,
     .build = build,
-    .reference = reference,
-    .properties = {.convex = true}};
+    .reference = reference};
 
 }  // namespace fovea::ops

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/ops/support.h"
@@ -41,10 +42,11 @@ Sample any_sample(const Mechanism& mechanism) {
                    *rc::gen::inRange<std::int64_t>(1, 20), *rc::gen::inRange<unsigned>(0, 1000000));
 }
 
+// Those over graphs are tried in tests/ops/graphs.
 template <class Property>
 void for_each(bool Properties::*which, Property property) {
   for (const Mechanism* mechanism : all()) {
-    if (!(mechanism->properties.*which)) continue;
+    if (!(mechanism->properties.*which) || mechanism->family == "graphs") continue;
     CHECK(rc::check(std::string(mechanism->name), [&] { property(any_sample(*mechanism)); }));
   }
 }
@@ -56,16 +58,64 @@ void change_values(Sample& sample, Change change) {
   }
 }
 
-// The least and greatest value of each channel [b, g, e] over all sets of values [b, g, n, e].
+// Of values [b, h, n, e], or without heads.
+std::int64_t keys_of(const ir::Array& v) { return v.shape.end()[-2]; }
+std::int64_t width_of(const ir::Array& v) { return v.shape.back(); }
+
+// Where the values are 1 for one key and 0 for all others, its weights come out.
+void choose_key(ir::Array& v, std::int64_t key) {
+  for (std::size_t n = 0; n < v.data.size(); ++n)
+    v.data[n] = static_cast<std::int64_t>(n) / width_of(v) % keys_of(v) == key ? 1 : 0;
+}
+
+// What the weights of each key add up to, or nothing if one is negative.
+std::vector<double> total_weights(Sample sample) {
+  std::vector<double> totals;
+  change_values(sample, [](ir::Array& v) { std::ranges::fill(v.data, 0); });
+  bool negative = false;
+  const auto add_weights = [&](ir::Array& v) {
+    for (std::int64_t key = 0; key < keys_of(v); ++key) {
+      choose_key(v, key);
+      const std::vector<double> weights = sample.o().data;
+      totals.resize(weights.size());
+      for (std::size_t n = 0; n < weights.size(); ++n) {
+        totals[n] += weights[n];
+        negative = negative || weights[n] < 0;
+      }
+    }
+    std::ranges::fill(v.data, 0);
+  };
+  change_values(sample, add_weights);
+  return negative ? std::vector<double>() : totals;
+}
+
+bool weights_are_shares(const Sample& sample) {
+  const std::vector<double> totals = total_weights(sample);
+  return !totals.empty() && std::ranges::all_of(totals, [](double total) {
+    return total == 0 || std::abs(total - 1) < kClose;
+  });
+}
+
+bool has_keys(const Sample& sample) {
+  return std::ranges::any_of(sample.graph.nodes, [&](const ir::Node& node) {
+    return std::holds_alternative<ir::Input>(node.op) &&
+           std::ranges::any_of(node.type.axes, [&](ir::AxisId axis) {
+             return sample.graph.axis(axis).name == "j";
+           });
+  });
+}
+
+// The least and greatest value of each channel over all sets of values.
 struct Range {
   double low = HUGE_VAL, high = -HUGE_VAL;
 };
 std::vector<Range> ranges_of(Sample& sample) {
   std::vector<Range> ranges;
   change_values(sample, [&](const ir::Array& v) {
-    const std::int64_t keys = v.shape[2], width = v.shape[3];
-    ranges.resize(static_cast<std::size_t>(v.shape[0] * v.shape[1] * width));
-    for (std::int64_t n = 0; n < static_cast<std::int64_t>(v.data.size()); ++n) {
+    const std::int64_t keys = keys_of(v), width = width_of(v);
+    const auto count = static_cast<std::int64_t>(v.data.size());
+    ranges.resize(static_cast<std::size_t>(count / keys));
+    for (std::int64_t n = 0; n < count; ++n) {
       Range& range = ranges[static_cast<std::size_t>(n / (keys * width) * width + n % width)];
       range.low = std::min(range.low, v.data[static_cast<std::size_t>(n)]);
       range.high = std::max(range.high, v.data[static_cast<std::size_t>(n)]);
@@ -99,29 +149,19 @@ void permute_keys(Sample& sample, const std::vector<std::size_t>& to) {
   }
 }
 
-}  // namespace
-
-TEST_CASE("properties: weights are at least 0") {
-  for_each(&Properties::convex, [](Sample sample) {
-    // The values are those of one key, so that its weight is what comes out.
-    change_values(sample, [](ir::Array& v) {
-      const auto chosen = *rc::gen::inRange<std::int64_t>(0, v.shape[2]);
-      for (std::size_t n = 0; n < v.data.size(); ++n) {
-        const std::int64_t key = static_cast<std::int64_t>(n) / v.shape[3] % v.shape[2];
-        v.data[n] = key == chosen ? 1 : 0;
-      }
-    });
-    for (const double weight : sample.o().data) RC_ASSERT(weight >= 0 && weight <= 1 + kClose);
-  });
+ir::Array with_shuffled_keys(Sample sample, unsigned seed) {
+  std::vector<std::size_t> to(static_cast<std::size_t>(sample.sizes.at("j")));
+  std::iota(to.begin(), to.end(), std::size_t{0});
+  std::ranges::shuffle(to, std::mt19937(seed));
+  permute_keys(sample, to);
+  return sample.o();
 }
 
-TEST_CASE("properties: weights sum to 1, or nothing is seen") {
-  for_each(&Properties::convex, [](Sample sample) {
-    change_values(sample, [](ir::Array& v) { std::ranges::fill(v.data, 1); });
-    for (const double total : sample.o().data) {
-      RC_ASSERT(total == 0 || std::abs(total - 1) < kClose);
-    }
-  });
+}  // namespace
+
+TEST_CASE("properties: weights are at least 0 and sum to 1, or nothing is seen") {
+  for_each(&Properties::convex,
+           [](const Sample& sample) { RC_ASSERT(weights_are_shares(sample)); });
 }
 
 TEST_CASE("properties: each channel of the output lies within the range of its values") {
@@ -141,14 +181,27 @@ TEST_CASE("properties: each channel of the output lies within the range of its v
 }
 
 TEST_CASE("properties: the order of the keys does not matter") {
-  for_each(&Properties::permutable, [](Sample sample) {
-    std::vector<std::size_t> to(static_cast<std::size_t>(sample.sizes.at("j")));
-    std::iota(to.begin(), to.end(), std::size_t{0});
-    std::ranges::shuffle(to, std::mt19937(*rc::gen::arbitrary<unsigned>()));
-    const ir::Array before = sample.o();
-    permute_keys(sample, to);
-    RC_ASSERT(distance(before, sample.o()) < kClose);
+  for_each(&Properties::permutable, [](const Sample& sample) {
+    const auto seed = *rc::gen::arbitrary<unsigned>();
+    RC_ASSERT(distance(sample.o(), with_shuffled_keys(sample, seed)) < kClose);
   });
+}
+
+// So that no mechanism is left out of the tests above.
+TEST_CASE("properties: what mechanisms do not claim does not hold of them") {
+  for (const Mechanism* mechanism : all()) {
+    if (mechanism->family == "graphs") continue;
+    CAPTURE(mechanism->name);
+    bool convex = true, permutable = true;
+    for (const std::int64_t columns : {3, 20}) {
+      const Sample sample = sample_of(*mechanism, 7, columns, 1);
+      convex = convex && weights_are_shares(sample);
+      permutable = permutable && has_keys(sample) &&
+                   distance(sample.o(), with_shuffled_keys(sample, 1)) < kClose;
+    }
+    CHECK(convex == mechanism->properties.convex);
+    CHECK(permutable == mechanism->properties.permutable);
+  }
 }
 
 TEST_CASE("properties: rotary scores depend on differences of positions only") {
@@ -195,6 +248,24 @@ TEST_CASE("properties: gates of routers are probabilities, the greatest first") 
   }));
 }
 
+TEST_CASE("properties: shares of mechanisms that rows are sent to sum to 1, of few at most") {
+  CHECK(rc::check("mixture_of_mechanisms", [] {
+    const auto experts = *rc::gen::inRange(1, 5), chosen = *rc::gen::inRange(1, experts + 1);
+    const Mechanism& mechanism = find("mixture_of_mechanisms");
+    Options options = declared(mechanism, small_options());
+    options["experts"] = experts;
+    options["k"] = chosen;
+    const ir::Arrays inputs = one_head("mixture_of_mechanisms", options, 5, 4);
+    const std::vector<double> share =
+        evaluate("mixture_of_mechanisms", options, inputs).at("share").data;
+    for (auto row = share.begin(); row != share.end(); row += experts) {
+      RC_ASSERT(std::abs(std::accumulate(row, row + experts, -1.0)) < kClose);
+      RC_ASSERT(std::count(row, row + experts, 0.0) >= experts - chosen);
+      RC_ASSERT(std::all_of(row, row + experts, [](double x) { return x >= 0; }));
+    }
+  }));
+}
+
 TEST_CASE("properties: top-k sees what a sort puts first, ties by the earlier key") {
   CHECK(rc::check("top_k", [] {
     const auto columns = *rc::gen::inRange(1, 30), count = *rc::gen::inRange(1, 35);
@@ -202,8 +273,8 @@ TEST_CASE("properties: top-k sees what a sort puts first, ties by the earlier ke
     for (int j = 0; j < columns; ++j) keys.push_back(*rc::gen::inRange(-4, 5));  // often equal
     std::vector<int> order(keys.size());
     std::iota(order.begin(), order.end(), 0);
-    std::ranges::stable_sort(order, std::greater<>(),
-                             [&](int j) { return keys[static_cast<std::size_t>(j)]; });
+    const auto rank = [&](int j) { return std::pair(-keys[static_cast<std::size_t>(j)], j); };
+    std::ranges::sort(order, {}, rank);
     order.resize(std::min<std::size_t>(order.size(), static_cast<std::size_t>(count)));
     std::ranges::sort(order);
     const Options options{{"d", 1}, {"k", static_cast<double>(count)}};
