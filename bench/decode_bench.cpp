@@ -62,8 +62,9 @@ void add_benchmarks() {
         [=](benchmark::State& state) { single(state, keys); });
   add("8 heads x 16, one query x 100 keys", narrow_heads);
   add("100 queries x 100 keys, D=128", batch);
-  add("decode 32 heads / 8 key heads, 4096 keys, D=128",
-      [](benchmark::State& state) { grouped(state, 4096); });
+  for (const std::int64_t keys : {4096, 65536})
+    add(fmt::format("decode 32 heads / 8 key heads, {} keys, D=128", keys),
+        [=](benchmark::State& state) { grouped(state, keys); });
 }
 
 }  // namespace fovea::bench

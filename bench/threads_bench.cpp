@@ -30,6 +30,12 @@ void add_benchmarks() {
   add("two threads, causal 1 head, N=4096, D=64", [](benchmark::State& state) {
     compare(state, attention(64, kCausal), {{"h", 1}, {"i", 4096}, {"j", 4096}});
   });
+  add("two threads, one query x 10000 keys, D=128", [](benchmark::State& state) {
+    compare(state, attention(128), {{"h", 1}, {"i", 1}, {"j", 10000}});
+  });
+  add("two threads, backward 1 head, N=4096, D=64", [](benchmark::State& state) {
+    compare(state, backward(64), {{"h", 1}, {"i", 4096}, {"j", 4096}});
+  });
   add("two threads, one query x 100000 keys, D=128", [](benchmark::State& state) {
     compare(state, attention(128), {{"h", 1}, {"i", 1}, {"j", 100000}});
   });

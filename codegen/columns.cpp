@@ -24,6 +24,7 @@ using namespace ir;
 
 constexpr int kMostSteps = 16;  // vectors of a column operand that are multiplied without a loop
 constexpr int kFewSteps = 2;    // and for which a whole piece of columns stays in registers
+constexpr int kTogether = 4;    // columns that members add from registers
 constexpr int kSums = 8;        // independent sums hide the latency of multiply-adds
 
 class ColumnsAcross final : public Plane {
@@ -158,6 +159,7 @@ class ColumnsAcross final : public Plane {
   void schedule_contraction(Func raw, const Func& at, const Var& level) {
     const Var r("r"), j("j"), lane("lane");
     raw.compute_at(at, level).store_in(Halide::MemoryType::Stack);
+    if (has_member(raw)) raw.bound_storage(var(kernel_.shared), kernel_.members);
     raw.bound_extent(j, tiling_.lanes).reorder_storage(order_of(raw)).vectorize(j);
     int stage = 0;
     if (const auto found = trees_.find(raw.name()); found != trees_.end()) {
@@ -166,11 +168,15 @@ class ColumnsAcross final : public Plane {
       raw.update(stage++).reorder(l, j).atomic().vectorize(l).vectorize(j);
       Func& partial = tree.partial;
       partial.compute_at(at, level).store_in(Halide::MemoryType::Stack);
+      if (has_member(partial)) partial.bound_storage(var(kernel_.shared), kernel_.members);
       std::vector<Var> order{lane};
       for (const Var& v : order_of(raw)) order.push_back(v);
       partial.reorder_storage(order).bound_extent(lane, tree_width(tree)).vectorize(lane).unroll(j);
-      // All of a column, then the next one: addresses ascend.
-      partial.update().reorder(lane, tree.steps.x, j).vectorize(lane);
+      // All of a column for every member, then the next one: addresses ascend at a steady pace.
+      std::vector<Halide::VarOrRVar> ascending{lane, tree.steps.x};
+      if (has_member(partial)) ascending.push_back(var(kernel_.shared));
+      ascending.push_back(j);
+      partial.update().reorder(ascending).vectorize(lane);
       const auto steps =
           Halide::Internal::as_const_int(Halide::Internal::simplify(tree.steps.x.extent()));
       if (steps && *steps <= kMostSteps) partial.update().unroll(tree.steps.x);
@@ -178,6 +184,12 @@ class ColumnsAcross final : public Plane {
     }
     if (const auto rest = serial_.find(raw.name()); rest != serial_.end())
       raw.update(stage).reorder(j, rest->second.x).vectorize(j);
+  }
+
+  bool has_member(const Func& f) const {
+    return kernel_.shared != kNone && std::ranges::any_of(f.args(), [&](const Var& v) {
+             return v.name() == var(kernel_.shared).name();
+           });
   }
 
   static Expr tree_width(const Tree& tree) { return tree.lanes.x.extent(); }
@@ -199,12 +211,14 @@ class ColumnsAcross final : public Plane {
     const Var r("r"), j("j"), n("n");
     f.compute_root().bound(j, 0, tiling_.lanes).reorder_storage(order_of(f));
     f.bound_storage(n, pieces_ * tiling_.chunk).bound_storage(r, tiling_.rows);
-    for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
+    for (const AxisId axis : panel.inner) bind_inner(f, axis);
     for (const RDom* dom : {&all, partial ? &*partial : nullptr}) {
       if (dom == nullptr) continue;
-      std::vector<Halide::VarOrRVar> order{j, r};
+      std::vector<Halide::VarOrRVar> order{j};
+      if (has_member(f)) order.push_back(var(kernel_.shared));
+      order.push_back(r);
       for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
-        order.push_back(var(*axis));
+        if (*axis != kernel_.shared) order.push_back(var(*axis));
       order.insert(order.end(), {dom->x, dom->y});
       f.update(dom == &all ? 0 : 1).reorder(order).vectorize(j);
     }
@@ -239,7 +253,7 @@ class ColumnsAcross final : public Plane {
   void bound_fold(Func f, const State& state) {
     f.compute_root().bound_storage(Var("r"), tiling_.rows);
     for (const std::vector<AxisId>* axes : {&state.inner, &state.features})
-      for (const AxisId axis : *axes) f.bound(var(axis), 0, signature_.extent(axis));
+      for (const AxisId axis : *axes) bind_inner(f, axis);
   }
 
   // One fold for each lane, then one over the lanes.
@@ -323,9 +337,11 @@ class ColumnsAcross final : public Plane {
     const Register tile = register_of(state.features.back());
     const int sums = sums_of(tile);
     const std::vector<Var> vars = fold_vars(state);
-    std::vector<Expr> guards, again;
+    std::vector<Expr> guards;
     Func f("fold" + name);
-    if (sums == 1) {
+    if (has_members(state) && sums == 1) {
+      for_members(f, state, parts, x, tile, guards);
+    } else if (sums == 1) {
       RDom c(0, tiling_.lanes, 0, pieces_, 0, blocks_from(Expr(0)), "c" + name);
       c.where(c.y < pieces_of(c.z));
       c.where(c.x < columns_of(c.z) - c.y * tiling_.lanes);
@@ -345,10 +361,7 @@ class ColumnsAcross final : public Plane {
       std::vector<Expr> at{all.x};
       at.insert(at.end(), vars.begin(), vars.end());
       fold(f, vars, fn, partial(at));
-      RDom rest(0, tiling_.lanes, 0, blocks_from(Expr(0)), "rest" + name);
-      rest.where(rest.x < columns_of(rest.y) % tiling_.lanes);
-      const Expr last = Halide::min(columns_of(rest.y) / tiling_.lanes, pieces_ - 1);
-      f(vars) += featured(state, parts, x, rest.x, rest.y * pieces_ + last, again);
+      const RDom rest = add_rest(f, state, parts, x);
       bound_fold(partial, state);
       partial.bound(u, 0, sums).reorder_storage(storage_of(partial));
       schedule_features(partial, 0, state, tile, {u, c.x}, {c.y, c.z});
@@ -363,6 +376,39 @@ class ColumnsAcross final : public Plane {
     }
     bound_fold(f, state);
     return f;
+  }
+
+  bool has_members(const State& state) const {
+    return std::ranges::find(state.inner, kernel_.shared) != state.inner.end();
+  }
+
+  // A few columns for every member, then the next few: members pass while these are in the first
+  // cache, and memory never waits for long.
+  void for_members(Func f, const State& state, const Split& parts, const Panel& x,
+                   const Register& tile, std::vector<Expr>& guards) {
+    const std::string name = std::to_string(state.reduction->node);
+    RDom c(0, kTogether, 0, tiling_.lanes / kTogether, 0, pieces_, 0, blocks_from(Expr(0)),
+           "c" + name);
+    c.where(c.z < columns_of(c.w) / tiling_.lanes);
+    const std::vector<Var> vars = fold_vars(state);
+    fold(f, vars, ReduceFn::Sum,
+         featured(state, parts, x, c.y * kTogether + c.x, c.w * pieces_ + c.z, guards));
+    const RDom rest = add_rest(f, state, parts, x);
+    schedule_features(f, 1, state, tile, {rest.x}, {rest.y});
+    schedule_features(f, 0, state, tile, {c.x, var(kernel_.shared), c.y}, {c.z, c.w});
+    f.update(0).unroll(c.x);
+  }
+
+  // The columns after the last whole piece of a block, as one more update; its RDom.
+  RDom add_rest(Func f, const State& state, const Split& parts, const Panel& x) {
+    RDom rest(0, tiling_.lanes, 0, blocks_from(Expr(0)),
+              "rest" + std::to_string(state.reduction->node));
+    rest.where(rest.x < columns_of(rest.y) % tiling_.lanes);
+    const Expr last = Halide::min(columns_of(rest.y) / tiling_.lanes, pieces_ - 1);
+    std::vector<Expr> again;  // known from the first part
+    const std::vector<Var> vars = fold_vars(state);
+    f(vars) += featured(state, parts, x, rest.x, rest.y * pieces_ + last, again);
+    return rest;
   }
 
   // Features fastest.
@@ -381,11 +427,17 @@ class ColumnsAcross final : public Plane {
     std::vector<Halide::VarOrRVar> order{ei};
     order.insert(order.end(), within.begin(), within.end());
     order.insert(order.end(), {eo, r});
+    // Members pass while a piece is in the first cache, as rows do, if they do not sooner.
+    const auto is_member = [&](const Halide::VarOrRVar& v) {
+      return v.name() == var(kernel_.shared).name();
+    };
+    if (has_members(state) && std::ranges::none_of(within, is_member))
+      order.push_back(var(kernel_.shared));
     if (!around.empty()) order.push_back(around.front());
     for (auto axis = state.features.rbegin() + 1; axis != state.features.rend(); ++axis)
       order.push_back(var(*axis));
     for (auto axis = state.inner.rbegin(); axis != state.inner.rend(); ++axis)
-      order.push_back(var(*axis));
+      if (*axis != kernel_.shared) order.push_back(var(*axis));
     if (around.size() > 1) order.push_back(around.back());
     auto stage = f.update(update);
     stage.split(e, eo, ei, tile.width, tile.tail).reorder(order);

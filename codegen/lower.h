@@ -67,6 +67,9 @@ struct TiledFunctions {
   std::optional<CarryFunctions> carried;
   std::optional<Function> evaluate;  // of the mask, where intervals cannot decide it
   std::vector<runtime::Tiled::Accumulator> accumulators;
+  std::vector<runtime::Tiled::State> states;
+  std::vector<int> packed;
+  double pair_work = 0;
   int doubt = -1;
 };
 

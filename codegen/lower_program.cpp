@@ -141,6 +141,10 @@ class Lowering {
     loop.row_tile = kernel.row_tile;
     loop.column_block = kernel.column_block;
     loop.chunk = kernel.chunk;
+    if (kernel.shared != kNone) {
+      loop.shared = position(region.batch, kernel.shared).value();
+      loop.members = kernel.members;
+    }
     if (!functions.prepare.outputs.empty())
       loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
@@ -153,6 +157,9 @@ class Lowering {
     }
     loop.accumulators = functions.accumulators;
     loop.doubt = functions.doubt;
+    loop.states = functions.states;
+    loop.packed = functions.packed;
+    loop.pair_work = static_cast<float>(functions.pair_work);
     for (const NodeId id : kernel.results) loop.results.push_back(along(kernel, region, id));
     loop.mask = mask(kernel, region, from);
     return step;

@@ -74,7 +74,8 @@ Expr Plane::block(const Expr& n) {
 Point Plane::point(const Expr& r, const Expr& j, const Expr& n, const std::vector<AxisId>& inner) {
   Point p{r, j, n, context_.scope(emitter_, signature_, r)};
   p.scope->at[column_] = column(j, n);
-  for (const AxisId axis : inner) p.scope->at[axis] = var(axis);
+  for (const AxisId axis : inner)
+    p.scope->at[axis] = context_.coordinate(signature_, axis, var(axis));
   return p;
 }
 
@@ -276,7 +277,8 @@ void Plane::find_masks(NodeId id, bool root, std::set<NodeId>& into, std::set<No
 std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, const Expr& j,
                                          const Expr& n, const ScopePtr& scope) {
   std::vector<Expr> at{r, j, n};
-  for (const AxisId axis : panel.inner) at.push_back(scope->at[axis]);
+  for (const AxisId axis : panel.inner)
+    at.push_back(context_.within(signature_, axis, scope->at[axis]));
   return at;
 }
 

@@ -130,8 +130,7 @@ class Plane {
   Halide::Expr branch(const ir::Node& node, const ScopePtr& scope);
   Halide::Expr call(const Panel& panel, const ScopePtr& scope, double scale);
   Halide::Expr call(const Contraction& contraction, const ScopePtr& scope);
-  std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner,
-                                      const ScopePtr& scope) const;
+  std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner, const ScopePtr& scope);
   Halide::Expr stable_argument(const ir::Stabilised& exponent, const ScopePtr& scope);
   Halide::Expr scaled(ir::NodeId id, double factor, const ScopePtr& scope);
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
@@ -149,11 +148,17 @@ class Plane {
   std::vector<ir::AxisId> state_axes(const State& state) const;
   std::vector<std::int64_t> extents(const State& state) const;
   std::vector<Halide::Var> state_vars(const State& state) const;
-  std::vector<Halide::Expr> fold_arguments(const State& state, const Halide::Expr& r) const;
+  // A row of the tile and, where an axis is shared, one of its members.
+  struct Entry {
+    Halide::Expr r, member;
+    Halide::RDom rows;  // of both, if they are looped over
+  };
+  std::vector<Halide::Expr> fold_arguments(const State& state, const Entry& entry) const;
+  std::vector<Halide::Expr> state_at(const State& state, const Entry& entry) const;
+  Halide::Expr along(ir::AxisId axis, const Entry& entry) const;
+  Entry present(const State& state);
   void bind(Halide::Func f, const State& state);
-  // The same with another row.
-  std::vector<Halide::Expr> state_at(const State& state, const Halide::Expr& r) const;
-  Halide::Expr state_row(const State& state);
+  void bind_inner(Halide::Func f, ir::AxisId axis);
 
   TiledContext& context_;
   TiledFunctions& functions_;

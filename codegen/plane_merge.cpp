@@ -43,13 +43,13 @@ void Plane::merge() {
     Halide::ImageParam old = signature_.buffer(state.buffer, Halide::Float(32), extents(state));
     Func both("both" + std::to_string(id)), a("keep" + std::to_string(id)),
         b("take" + std::to_string(id));
-    const Expr before = old(vars), chunk = folds_[n](fold_arguments(state, r));
+    const Expr before = old(vars), chunk = folds_[n](fold_arguments(state, {r, {}, {}}));
     both(vars) = Halide::Tuple(before, Halide::max(before, chunk));
     a(vars) = exp2_below(both(vars)[0] - both(vars)[1]);
     b(vars) = exp2_below(chunk - both(vars)[1]);
     Func f("max" + std::to_string(id));
     if (counts_rows_) {
-      const std::vector<Expr> at = state_at(state, state_row(state));
+      const std::vector<Expr> at = state_at(state, present(state));
       f(vars) = Halide::undef<float>();
       f(at) = both(at)[1];
     } else {
@@ -81,11 +81,16 @@ void Plane::merge_plain(const State& state, const Func& fold,
                         const std::map<NodeId, std::pair<Func, Func>>& rescale) {
   const NodeId id = state.reduction->node;
   const std::vector<Var> vars = state_vars(state);
-  const Expr row = counts_rows_ ? state_row(state) : Expr(Var("r"));
-  const std::vector<Expr> at = state_at(state, row);
-  Expr fresh = fold(fold_arguments(state, row));
-  if (const auto guard = guards_.find(fold.name()); guard != guards_.end())
-    fresh = Halide::select(guard->second, fresh, Halide::Internal::make_zero(fresh.type()));
+  const Entry entry = counts_rows_ ? present(state) : Entry{Var("r"), {}, {}};
+  const std::vector<Expr> at = state_at(state, entry);
+  Expr fresh = fold(fold_arguments(state, entry));
+  if (const auto guard = guards_.find(fold.name()); guard != guards_.end()) {
+    const Expr counts =
+        entry.member.defined()
+            ? Halide::Internal::substitute(var(kernel_.shared).name(), entry.member, guard->second)
+            : guard->second;
+    fresh = Halide::select(counts, fresh, Halide::Internal::make_zero(fresh.type()));
+  }
   const bool truth = fresh.type().is_bool();
   if (truth) fresh = Halide::cast<std::uint8_t>(fresh);
   Func f("state" + std::to_string(id));
@@ -94,7 +99,7 @@ void Plane::merge_plain(const State& state, const Func& fold,
     // The maximum may have fewer axes than what follows it.
     const auto maximum = std::ranges::find_if(
         context_.states, [&](const State& s) { return s.reduction->node == of->first; });
-    const std::vector<Expr> where = state_at(*maximum, row);
+    const std::vector<Expr> where = state_at(*maximum, entry);
     f(at) = f(at) * of->second.first(where) + fresh * of->second.second(where);
   } else {
     switch (std::get<Reduce>(graph_.node(id).op).fn) {
@@ -119,6 +124,12 @@ void Plane::merge_plain(const State& state, const Func& fold,
   promise(f.output_buffer(), sizes, true);
   bind(f, state);
   const Var first = vars.front();
+  if (entry.member.defined() && !state.features.empty()) {
+    const RDom& rows = entry.rows;
+    std::vector<Halide::VarOrRVar> order(vars.begin(), vars.begin() + state.features.size());
+    order.insert(order.end(), {rows.x, rows.y});
+    f.update().reorder(order);
+  }
   const bool counted = counts_rows_ && state.features.empty();
   if (!counted && (sizes.front() < 0 || sizes.front() >= tiling_.lanes))
     f.update().vectorize(first, tiling_.lanes, Halide::TailStrategy::GuardWithIf);
@@ -146,25 +157,38 @@ std::vector<Var> Plane::state_vars(const State& state) const {
 }
 
 // The Func of a chunk's fold has rows before inner axes in the order of `inner`.
-std::vector<Expr> Plane::fold_arguments(const State& state, const Expr& r) const {
+std::vector<Expr> Plane::fold_arguments(const State& state, const Entry& entry) const {
   std::vector<Expr> result;
   for (auto axis = state.features.rbegin(); axis != state.features.rend(); ++axis)
     result.push_back(var(*axis));
-  result.push_back(r);
-  for (const AxisId axis : state.inner) result.push_back(var(axis));
+  result.push_back(entry.r);
+  for (const AxisId axis : state.inner) result.push_back(along(axis, entry));
   return result;
 }
 
-std::vector<Expr> Plane::state_at(const State& state, const Expr& r) const {
+std::vector<Expr> Plane::state_at(const State& state, const Entry& entry) const {
+  const std::vector<AxisId> axes = state_axes(state);
   std::vector<Expr> result;
-  for (const Var& v : state_vars(state)) result.push_back(v.name() == "r" ? r : Expr(v));
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    result.push_back(*axis == row_ ? entry.r : along(*axis, entry));
   return result;
 }
 
-Expr Plane::state_row(const State& state) {
-  const Expr rows =
-      tiling_.rows == 1 ? Expr(1) : Halide::min(signature_.extent(row_) - first_row_, tiling_.rows);
-  return RDom(0, rows, "rows" + std::to_string(state.reduction->node)).x;
+Expr Plane::along(AxisId axis, const Entry& entry) const {
+  return axis == kernel_.shared && entry.member.defined() ? entry.member : Expr(var(axis));
+}
+
+Plane::Entry Plane::present(const State& state) {
+  const RDom dom = context_.present(signature_, "rows" + std::to_string(state.reduction->node));
+  return {dom.x, kernel_.shared == kNone ? Expr() : Expr(dom.y), dom};
+}
+
+// An axis that the tile takes as it comes has no bound but room.
+void Plane::bind_inner(Func f, AxisId axis) {
+  if (axis == kernel_.shared)
+    f.bound_storage(var(axis), kernel_.members);
+  else
+    f.bound(var(axis), 0, signature_.extent(axis));
 }
 
 void Plane::bind(Func f, const State& state) {
@@ -172,7 +196,7 @@ void Plane::bind(Func f, const State& state) {
     f.bound_storage(Var("r"), tiling_.rows);
   else
     f.bound(Var("r"), 0, tiling_.rows);
-  for (const AxisId axis : state.inner) f.bound(var(axis), 0, signature_.extent(axis));
+  for (const AxisId axis : state.inner) bind_inner(f, axis);
   if (state.features.empty()) return;
   const std::vector<Var> vars = state_vars(state);
   for (const AxisId axis : state.features)

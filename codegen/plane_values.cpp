@@ -79,9 +79,9 @@ Expr Plane::call(const Contraction& contraction, const ScopePtr& scope) {
   return guard == guards_.end() ? value : Halide::select(guard->second, value, 0.f);
 }
 
-std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const ScopePtr& scope) const {
+std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const ScopePtr& scope) {
   std::vector<Expr> at{point_.r, point_.j, point_.n};
-  for (const AxisId axis : inner) at.push_back(scope->at[axis]);
+  for (const AxisId axis : inner) at.push_back(context_.within(signature_, axis, scope->at[axis]));
   return at;
 }
 
@@ -91,7 +91,7 @@ Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
   const Func& m = maxima_.at(exponent.maximum);
   std::vector<Expr> at{point_.r};
   for (const AxisId axis : context_.other_axes(graph_.node(exponent.maximum).type))
-    at.push_back(scope->at[axis]);
+    at.push_back(context_.within(signature_, axis, scope->at[axis]));
   return x.func(arguments(x.inner, scope)) - m(at);
 }
 
@@ -163,7 +163,8 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
       signature_.buffer(packed.buffer, type, context_.extents(signature_, axes));
   std::vector<Expr> where;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
-    where.push_back(*axis == row_ ? point_.r : scope->at[*axis]);
+    where.push_back(*axis == row_ ? point_.r
+                                  : context_.within(signature_, *axis, scope->at[*axis]));
   const Expr value = image(where);
   return truth ? value != Halide::cast<std::uint8_t>(0) : value;
 }

@@ -150,7 +150,7 @@ constexpr auto visit_plain = [](auto& file, auto& plain) {
 constexpr auto visit_tiled = [](auto& file, auto& tiled) {
   file.list(tiled.batch, visit_number);
   for (auto* number : {&tiled.rows, &tiled.columns, &tiled.row_tile, &tiled.column_block,
-                       &tiled.chunk, &tiled.doubt})
+                       &tiled.chunk, &tiled.doubt, &tiled.shared, &tiled.members})
     file.number(*number);
   for (auto* call : {&tiled.prepare, &tiled.step, &tiled.finish, &tiled.mask.evaluate,
                      &tiled.absorb, &tiled.recall})
@@ -158,6 +158,14 @@ constexpr auto visit_tiled = [](auto& file, auto& tiled) {
   file.list(tiled.carried, visit_number);
   visit_predicate(file, tiled.mask.visible);
   visit_predicate(file, tiled.mask.solid);
+  file.list(tiled.states, [](auto& f, auto& state) {
+    f.number(state.buffer);
+    f.kind(state.fold, Tiled::State::Fold::min);
+    f.number(state.follows);
+    f.list(state.along, visit_number);
+  });
+  file.list(tiled.packed, visit_number);
+  file.number(tiled.pair_work);
   file.list(tiled.accumulators, [](auto& f, auto& accumulator) {
     f.number(accumulator.buffer);
     f.number(accumulator.value);

@@ -30,7 +30,7 @@ Tiling tiling_of(const Kernel& kernel, const Target& target) {
 }
 
 bool TiledContext::is_batch(AxisId axis) const {
-  return std::ranges::find(region.batch, axis) != region.batch.end();
+  return axis != kernel.shared && std::ranges::find(region.batch, axis) != region.batch.end();
 }
 
 std::vector<AxisId> TiledContext::other_axes(const Type& type) const {
@@ -44,16 +44,21 @@ std::vector<std::int64_t> TiledContext::extents(const Signature& signature,
                                                 const std::vector<AxisId>& axes) const {
   std::vector<std::int64_t> result;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
-    result.push_back(*axis == kernel.row ? tiling.rows : signature.fixed_extent(*axis));
+    result.push_back(*axis == kernel.row      ? tiling.rows
+                     : *axis == kernel.shared ? kernel.members
+                                              : signature.fixed_extent(*axis));
   return result;
 }
 
 std::vector<runtime::Size> TiledContext::sizes(const std::vector<AxisId>& axes) const {
+  const auto number = [](int count) {
+    return runtime::Size{{runtime::SizeTerm::Kind::number, count}};
+  };
   std::vector<runtime::Size> result;
   for (const AxisId axis : axes)
-    result.push_back(axis == kernel.row
-                         ? runtime::Size{{runtime::SizeTerm::Kind::number, tiling.rows}}
-                         : extent_size(axis));
+    result.push_back(axis == kernel.row      ? number(tiling.rows)
+                     : axis == kernel.shared ? number(kernel.members)
+                                             : extent_size(axis));
   return result;
 }
 
@@ -113,6 +118,30 @@ ScopePtr TiledContext::scope(Emitter& emitter, Signature& signature, const Expr&
   return scope;
 }
 
+Expr TiledContext::first_member(Signature& signature) const {
+  const auto at = std::ranges::find(region.batch, kernel.shared);
+  invariant(at != region.batch.end(), "a shared axis is one of the batch");
+  return signature.number(Kind::batch, static_cast<int>(at - region.batch.begin()),
+                          "at_" + source.graph.axis(kernel.shared).name);
+}
+
+Expr TiledContext::coordinate(Signature& signature, AxisId axis, const Expr& n) const {
+  return axis == kernel.shared ? first_member(signature) + n : n;
+}
+
+Expr TiledContext::within(Signature& signature, AxisId axis, const Expr& at) const {
+  return axis == kernel.shared ? Halide::Internal::simplify(at - first_member(signature)) : at;
+}
+
+RDom TiledContext::present(Signature& signature, const std::string& name) const {
+  const auto left = [&](AxisId axis, const Expr& first, int most) {
+    return most == 1 ? Expr(1) : Halide::min(signature.extent(axis) - first, most);
+  };
+  const Expr rows = left(kernel.row, signature.number(Kind::row, 0, "row"), tiling.rows);
+  if (kernel.shared == kNone) return RDom(0, rows, name);
+  return RDom(0, rows, 0, left(kernel.shared, first_member(signature), kernel.members), name);
+}
+
 namespace {
 
 Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
@@ -137,7 +166,9 @@ Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& in
   Emitter emitter(context.source.graph, false);
   setup(emitter, signature, context.source);
   emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
-    return context.source.leaves[id] ? signature.load(id, scope, {context.kernel.row}) : Expr();
+    return context.source.leaves[id]
+               ? signature.load(id, scope, {context.kernel.row, context.kernel.shared})
+               : Expr();
   };
   Function function;
   function.name = context.source.name + "_prepare";
@@ -153,7 +184,8 @@ Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& in
   for (std::size_t n = 0; n < context.packed.size(); n++) {
     const Packed& packed = context.packed[n];
     const ScopePtr scope = context.scope(emitter, signature, r);
-    for (const AxisId axis : packed.axes) scope->at[axis] = var(axis);
+    for (const AxisId axis : packed.axes)
+      scope->at[axis] = context.coordinate(signature, axis, var(axis));
     const std::vector<AxisId> axes = context.packed_axes(packed);
     Func f("packed" + std::to_string(n));
     Expr value = emitter.value(packed.what.first, scope);
@@ -184,8 +216,9 @@ Function lower_finish(TiledContext& context, int& doubt) {
   Signature signature(graph, context.source.places);
   Emitter emitter(graph, false);
   setup(emitter, signature, context.source);
-  RDom rr(0, context.tiling.rows, "rr");
   const Expr first = signature.number(Kind::row, 0, "row");
+  const AxisId shared = context.kernel.shared;
+  const Expr first_member = shared == kNone ? Expr(0) : context.first_member(signature);
   const auto state_at = [&](const State& state, const ScopePtr& scope) {
     std::vector<AxisId> axes = state.inner;
     axes.push_back(row);
@@ -197,7 +230,8 @@ Function lower_finish(TiledContext& context, int& doubt) {
         signature.buffer(state.buffer, type, context.extents(signature, axes));
     std::vector<Expr> at;
     for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
-      at.push_back(*axis == row ? scope->at[row] - first : scope->at[*axis]);
+      at.push_back(*axis == row ? scope->at[row] - first
+                                : context.within(signature, *axis, scope->at[*axis]));
     return Expr(image(at));
   };
   const auto is_followed = [&](NodeId maximum) {
@@ -226,20 +260,23 @@ Function lower_finish(TiledContext& context, int& doubt) {
     }
     return {};
   };
+  const auto is_walked = [&](AxisId axis) {
+    return axis == row || axis == shared || context.is_batch(axis);
+  };
   Function function;
   function.name = context.source.name + "_finish";
   for (const NodeId result : context.kernel.results) {
     const auto* reduction = context.region.find(result);
     if (reduction && !reduction->over_columns) continue;  // already where it belongs
     const Place& place = context.source.places.at(result);
-    RDom r(0, context.tiling.rows, "r" + std::to_string(result));
-    r.where(r.x < signature.extent(row) - first);
+    const RDom r = context.present(signature, "r" + std::to_string(result));
     const ScopePtr scope = context.scope(emitter, signature, r.x);
+    if (shared != kNone) scope->at[shared] = first_member + r.y;
     std::vector<Var> pure;
     std::vector<Expr> at;
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
       pure.push_back(var(*axis));
-      if (*axis == row || context.is_batch(*axis)) {
+      if (is_walked(*axis)) {
         at.push_back(scope->at[*axis]);
       } else {
         scope->at[*axis] = pure.back();
@@ -254,11 +291,12 @@ Function lower_finish(TiledContext& context, int& doubt) {
     const AxisId last = place.layout.back();
     std::vector<Halide::VarOrRVar> order;
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
-      if (*axis != row && !context.is_batch(*axis)) order.push_back(var(*axis));
+      if (!is_walked(*axis)) order.push_back(var(*axis));
     order.push_back(r.x);
+    if (shared != kNone) order.push_back(r.y);
     if (order.size() > 1) f.update().reorder(order);
     const std::int64_t width = signature.fixed_extent(last);
-    if (last != row && !context.is_batch(last) && (width < 0 || width >= context.tiling.lanes))
+    if (!is_walked(last) && (width < 0 || width >= context.tiling.lanes))
       f.update().vectorize(var(last), context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
     signature.add_result(place.buffer);
     function.outputs.push_back(f);
@@ -266,21 +304,27 @@ Function lower_finish(TiledContext& context, int& doubt) {
   // Rows whose scores all fell to -inf: masked, or too large for f32.
   std::vector<const State*> maxima;
   for (const State& state : context.states)
-    if (is_followed(state.reduction->node) && state.inner.empty()) maxima.push_back(&state);
+    if (is_followed(state.reduction->node) &&
+        std::ranges::all_of(state.inner, [&](AxisId axis) { return axis == shared; }))
+      maxima.push_back(&state);
   if (!maxima.empty()) {
+    const std::vector<AxisId> axes =
+        shared == kNone ? std::vector<AxisId>{row} : std::vector<AxisId>{shared, row};
     runtime::Buffer buffer{context.source.name + ".doubt", runtime::Buffer::Role::scratch,
-                           runtime::Type::i32, context.sizes({row})};
+                           runtime::Type::i32, context.sizes(axes)};
     doubt = context.add(buffer);
-    const Var r("r");
+    const Var r("r"), m("m");
     const ScopePtr scope = context.scope(emitter, signature, r);
+    if (shared != kNone) scope->at[shared] = first_member + m;
     Expr fell = Halide::Internal::const_false();
     for (const State* state : maxima)
       fell = fell || state_at(*state, scope) == -std::numeric_limits<float>::max();
+    for (const AxisId axis : axes) fell = fell && scope->at[axis] < signature.extent(axis);
     Func f("doubt");
-    f(r) = Halide::select(fell && scope->at[row] < signature.extent(row), 1, 0);
+    f(shared == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m}) = Halide::select(fell, 1, 0);
     f.vectorize(r, std::min(context.tiling.lanes, context.tiling.rows),
                 Halide::TailStrategy::GuardWithIf);
-    promise(f.output_buffer(), context.extents(signature, {row}), true);
+    promise(f.output_buffer(), context.extents(signature, axes), true);
     signature.add_result(doubt);
     function.outputs.push_back(f);
   }
@@ -361,6 +405,70 @@ Function lower_mask(const Source& source, const Kernel& kernel, const Region& re
   return lower_evaluate(context);
 }
 
+// How the states of two parts of a tile become one.
+static std::vector<runtime::Tiled::State> state_rules(const TiledContext& context) {
+  const auto axes_of = [&](const State& state) {
+    std::vector<AxisId> axes = state.inner;
+    axes.push_back(context.kernel.row);
+    axes.insert(axes.end(), state.features.begin(), state.features.end());
+    return axes;
+  };
+  using Rule = runtime::Tiled::State;
+  std::vector<Rule> rules;
+  for (const State& state : context.states) {
+    const ReduceFn fn = std::get<Reduce>(context.source.graph.node(state.reduction->node).op).fn;
+    Rule rule{state.buffer, Rule::Fold::sum, -1, {}};
+    if (fn == ReduceFn::Max) rule.fold = Rule::Fold::max;
+    if (fn == ReduceFn::Min) rule.fold = Rule::Fold::min;
+    const std::vector<AxisId> axes = axes_of(state);
+    for (std::size_t n = 0; n < context.states.size(); n++) {
+      if (context.states[n].reduction->node != state.reduction->maximum) continue;
+      rule.follows = static_cast<int>(n);
+      for (const AxisId axis : axes_of(context.states[n]))
+        rule.along.push_back(static_cast<int>(std::ranges::find(axes, axis) - axes.begin()));
+    }
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+// Cycles or so of one element of the plane: a vector of multiply-adds each, and a column's operands
+// come once to a tile.
+static double pair_work(const TiledContext& context, const Signature& signature) {
+  constexpr double kOpenFeature = 64, kPerCycle = 32, kOfReading = 8;
+  const Graph& graph = context.source.graph;
+  const auto extent_of = [&](AxisId axis) {
+    const std::int64_t fixed = signature.fixed_extent(axis);
+    return fixed < 0 ? kOpenFeature : static_cast<double>(fixed);
+  };
+  const auto copies = [&](const Type& type) {
+    double all = 1;
+    for (const AxisId axis : context.other_axes(type))
+      if (axis != context.kernel.shared) all *= extent_of(axis);
+    return all;
+  };
+  double products = 1;
+  std::set<NodeId> seen;
+  std::vector<NodeId> stack;
+  for (const PlaneReduction& reduction : context.region.reductions) {
+    if (const double features = copies(graph.node(reduction.node).type); features > 1)
+      products += features;
+    stack.push_back(graph.node(reduction.node).inputs[0]);
+  }
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    const Node& node = graph.node(id);
+    if (context.source.leaves[id] || !seen.insert(id).second) continue;
+    if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
+        reduce && node.type.has(context.kernel.row) && node.type.has(context.kernel.column))
+      products += extent_of(reduce->axis) * copies(node.type);
+    for (const NodeId input : node.inputs) stack.push_back(input);
+  }
+  const double rows = context.tiling.rows * std::max(context.kernel.members, 1);
+  return products * (1 + kOfReading / rows) / kPerCycle;
+}
+
 TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
                            const std::function<int(runtime::Buffer)>& add) {
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
@@ -380,6 +488,9 @@ TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Reg
   }
   functions.prepare = lower_prepare(context, initial);
   functions.finish = lower_finish(context, functions.doubt);
+  functions.states = state_rules(context);
+  for (const Packed& packed : context.packed) functions.packed.push_back(packed.buffer);
+  functions.pair_work = pair_work(context, Signature(source.graph, source.places));
   return functions;
 }
 

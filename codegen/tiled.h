@@ -61,6 +61,7 @@ struct TiledContext {
   // A row operand times `scale` as `prepare` packs it, which from here on it does.
   const Packed& pack(ir::NodeId id, double scale);
   static Halide::Type packed_type(const ir::Node& node, double scale);
+  // Walked outside, one coordinate at a time.
   bool is_batch(ir::AxisId axis) const;
   // Axes of a type, ascending, without row, column and batch.
   std::vector<ir::AxisId> other_axes(const ir::Type& type) const;
@@ -72,8 +73,14 @@ struct TiledContext {
   // Row operands are as far as they go without columns and depend on memory.
   bool is_row_operand(ir::NodeId id) const;
   bool touches_memory(ir::NodeId id) const;
-  // The coordinates of a point of the tile.
+  // The coordinates of a point of the tile. A shared axis has that of its first member.
   ScopePtr scope(Emitter& emitter, Signature& signature, const Halide::Expr& row) const;
+  Halide::Expr first_member(Signature& signature) const;
+  // The coordinate along an inner axis of its n-th element in this tile, and the reverse.
+  Halide::Expr coordinate(Signature& signature, ir::AxisId axis, const Halide::Expr& n) const;
+  Halide::Expr within(Signature& signature, ir::AxisId axis, const Halide::Expr& at) const;
+  // Members and rows that there are in this tile, members second.
+  Halide::RDom present(Signature& signature, const std::string& name) const;
 };
 
 Function lower_prepare(TiledContext& context, const std::map<ir::NodeId, double>& initial);

@@ -10,6 +10,7 @@
 #include "ir/error.h"
 #include "ir/region.h"
 #include "runtime/block_list.h"
+#include "runtime/parts.h"
 #include "runtime/sizes.h"
 #include "runtime/view.h"
 
@@ -145,7 +146,36 @@ class Explainer {
       double& slot = slots[static_cast<std::size_t>(buffer.slot)];
       slot = std::max(slot, bytes_of(buffer));
     }
-    return std::accumulate(slots.begin(), slots.end(), threads_ * scratch);
+    double parts = 0;
+    for (const ir::Kernel& kernel : graph_.kernels)
+      if (kernel.row != kNone) parts = std::max(parts, part_bytes(kernel));
+    return std::accumulate(slots.begin(), slots.end(), threads_ * scratch + parts);
+  }
+
+  const runtime::Tiled& loop_of(const ir::Kernel& kernel) const {
+    const auto step = std::ranges::find(program_.steps, kernel.name, &runtime::Step::name);
+    invariant(step != program_.steps.end(), "a kernel has no step");
+    return step->tiled;
+  }
+
+  // What the states of parts of tiles take, kept for the kernel that needs most.
+  double part_bytes(const ir::Kernel& kernel) const {
+    const runtime::Tiled& loop = loop_of(kernel);
+    const std::int64_t rows = extents_[kernel.row];
+    const int parts = runtime::parts_of(loop, rows, extents_[kernel.column]);
+    if (parts == 1) return 0;
+    double states = 0, packed = 0;
+    for (const runtime::Tiled::State& state : loop.states)
+      states += bytes_of(program_.buffers[static_cast<std::size_t>(state.buffer)]);
+    for (const int buffer : loop.packed)
+      packed += bytes_of(program_.buffers[static_cast<std::size_t>(buffer)]);
+    const auto chains =
+        static_cast<std::int64_t>(product(extents_, region_of(graph_, kernel).batch));
+    if (!runtime::goes_apart(parts, chains, threads_)) return threads_ * (parts + 1) * states;
+    const std::int64_t tiles = runtime::tiles_at_once(
+        parts, static_cast<std::size_t>(states + packed), static_cast<std::size_t>(states),
+        threads_, chains * ((rows + loop.row_tile - 1) / loop.row_tile));
+    return static_cast<double>(tiles) * (packed + (parts + 1) * states);
   }
 
   double bytes_of(const runtime::Buffer& buffer) const {
@@ -240,9 +270,7 @@ class Explainer {
 
   // Fills in the tiles; returns the elements of visited tiles over all batch coordinates.
   double count_tiles(const ir::Kernel& kernel, const Region& region, KernelReport& report) {
-    const auto step = std::ranges::find(program_.steps, kernel.name, &runtime::Step::name);
-    invariant(step != program_.steps.end(), "a kernel has no step");
-    const runtime::Tiled& loop = step->tiled;
+    const runtime::Tiled& loop = loop_of(kernel);
     std::vector<runtime::BufferRef> buffers(program_.buffers.size());
     std::vector<std::vector<std::int64_t>> shapes(program_.buffers.size());
     for (std::size_t n = 0; n < buffers.size(); n++)

@@ -201,7 +201,8 @@ class Parser {
 
   void attribute(KernelDeclaration& declared) {
     constexpr std::string_view kAttributes =
-        "visible=, solid=, carry=, rows=, columns=, chunk=, lanes=, slots= or because";
+        "visible=, solid=, carry=, rows=, columns=, chunk=, lanes=, share=, members=, slots= or "
+        "because";
     const Token& key = next();
     Kernel& kernel = declared.kernel;
     if (key.text == "because") {
@@ -209,8 +210,8 @@ class Parser {
       kernel.reason = unquote(next().text);
       return;
     }
-    constexpr std::string_view kKeys[] = {"visible", "solid", "carry", "rows",
-                                          "columns", "chunk", "lanes", "slots"};
+    constexpr std::string_view kKeys[] = {"visible", "solid", "carry", "rows",    "columns",
+                                          "chunk",   "lanes", "share", "members", "slots"};
     if (std::ranges::find(kKeys, key.text) == std::end(kKeys))
       fail(key.at, fmt::format("'{}'", key.text), kAttributes);
     expect("=");
@@ -221,6 +222,8 @@ class Parser {
     if (key.text == "columns") kernel.column_block = count();
     if (key.text == "chunk") kernel.chunk = count();
     if (key.text == "lanes") kernel.lanes = lanes();
+    if (key.text == "share") declared.shared = expect_name("the name of an axis");
+    if (key.text == "members") kernel.members = count();
     if (key.text == "slots") kernel.slots = slots(key, declared.results.size());
   }
 

@@ -93,7 +93,7 @@ struct KernelDeclaration {
   Position at;
   Kernel kernel;  // the names below not yet filled in
   std::vector<Word> results;
-  std::optional<Word> row, column, visible, solid;
+  std::optional<Word> row, column, visible, solid, shared;
 };
 
 using Statement = std::variant<AxisDeclaration, InputDeclaration, Definition, KernelDeclaration>;

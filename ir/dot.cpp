@@ -222,6 +222,9 @@ class Drawing {
         label += fmt::format(" in tiles of {} × {}", kernel.row_tile, kernel.column_block);
       if (kernel.chunk != 0) label += fmt::format(", {} blocks a step", kernel.chunk);
       label += kernel.lanes == Lanes::Columns ? ", columns in lanes" : ", rows in lanes";
+      if (kernel.shared != kNone)
+        label +=
+            fmt::format(", {} {} together", kernel.members, express_axis(graph_, kernel.shared));
     }
     if (!kernel.reason.empty()) label += "\n" + kernel.reason;
     std::string all = fmt::format(

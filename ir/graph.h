@@ -165,6 +165,8 @@ struct Kernel {
   int column_block = 0;    // columns of a block
   int chunk = 0;           // blocks of a step
   Lanes lanes = Lanes::Rows;
+  AxisId shared = kNone;   // a batch axis of which `members` coordinates are walked together, since
+  int members = 0;         // they read the same columns: heads that share a key head
   std::vector<int> slots;  // for each result, where in the arena it is stored, or kNone for one made
                            // in an output's memory; empty until `plan_buffers`
   std::string reason;      // why it was fused so, or why not; for `explain`

@@ -259,6 +259,7 @@ class Elaborator {
     if (declaration.column) kernel.column = symbols_.axis(*declaration.column);
     if (declaration.visible) kernel.visible = node(*declaration.visible);
     if (declaration.solid) kernel.solid = node(*declaration.solid);
+    if (declaration.shared) kernel.shared = symbols_.axis(*declaration.shared);
     kernels_.push_back(std::move(kernel));
   }
 

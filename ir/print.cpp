@@ -193,6 +193,8 @@ class Printer {
     if (kernel.column_block != 0) line += fmt::format(" columns={}", kernel.column_block);
     if (kernel.chunk != 0) line += fmt::format(" chunk={}", kernel.chunk);
     if (kernel.lanes == Lanes::Columns) line += " lanes=columns";
+    if (kernel.shared != kNone) line += " share=" + express_axis(graph_, kernel.shared);
+    if (kernel.members != 0) line += fmt::format(" members={}", kernel.members);
     if (!kernel.slots.empty()) {
       std::vector<std::string> slots;
       for (const int slot : kernel.slots)

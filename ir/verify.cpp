@@ -87,10 +87,12 @@ std::string table_defect(const Graph& graph) {
   for (const Kernel& kernel : graph.kernels) {
     bool bad = missing(kernel.visible) || missing(kernel.solid);
     for (const NodeId result : kernel.results) bad = bad || !has(graph, result);
-    for (const AxisId axis : {kernel.row, kernel.column}) {
+    for (const AxisId axis : {kernel.row, kernel.column, kernel.shared}) {
       bad = bad || (axis != kNone && !has_axis(graph, axis));
     }
     if (bad) return fmt::format("kernel {} has a node or an axis that is none", kernel.name);
+    if ((kernel.shared == kNone) != (kernel.members == 0))
+      return fmt::format("kernel {} has one of share and members", kernel.name);
     for (const int slot : kernel.slots) bad = bad || slot < kNone;
     if (bad || (!kernel.slots.empty() && kernel.slots.size() != kernel.results.size()))
       return fmt::format("kernel {} has not one slot to a result", kernel.name);

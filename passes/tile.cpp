@@ -1,6 +1,7 @@
 #include "passes/tile.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "ir/region.h"
@@ -66,6 +67,7 @@ int chunk_for(const Graph& graph, const Region& region, int block) {
 constexpr int kFewRowTile = 4;
 constexpr int kFewColumns = 1024;    // of a chunk of few rows, at most
 constexpr int kFewColumnBlock = 64;  // where blocks may be skipped
+constexpr int kMostMembers = 8;      // of a shared axis: each costs a panel
 
 int few_columns(const Graph& graph, const Region& region, int rows) {
   const double values = plane_values(graph, region) * rows * sizeof(float);
@@ -77,6 +79,79 @@ int few_columns(const Graph& graph, const Region& region, int rows) {
 bool folds_rows(const Region& region) {
   return std::ranges::any_of(region.reductions,
                              [](const PlaneReduction& each) { return !each.over_columns; });
+}
+
+// How many consecutive coordinates of an axis, from a multiple of that number on, read the same
+// elements of a value: 0 for any number.
+std::int64_t sharing(const Graph& graph, NodeId id, AxisId axis, const Leaves& leaves);
+
+// The axis that a read substitutes is at e / group.
+std::int64_t group_of(const Graph& graph, NodeId coordinate, AxisId axis) {
+  const Node& node = graph.node(coordinate);
+  if (!node.type.has(axis)) return 0;
+  const auto* map = std::get_if<Map>(&node.op);
+  if (!map || map->fn != Fn::Div) return 1;
+  const auto* index = std::get_if<Index>(&graph.node(node.inputs[0]).op);
+  const auto* group = std::get_if<Constant>(&graph.node(node.inputs[1]).op);
+  const bool divides = index && index->axis == axis && group && group->value >= 1;
+  return divides ? static_cast<std::int64_t>(group->value) : 1;
+}
+
+std::int64_t sharing(const Graph& graph, NodeId id, AxisId axis, const Leaves& leaves) {
+  const Node& node = graph.node(id);
+  if (!node.type.has(axis)) return 0;
+  const auto* read = std::get_if<Read>(&node.op);
+  if (leaves[id] || !(read || std::holds_alternative<Map>(node.op))) return 1;
+  std::int64_t all = 0;
+  for (std::size_t n = 0; n < node.inputs.size(); n++)
+    all = std::gcd(all, read && n > 0 ? group_of(graph, node.inputs[n], axis)
+                                      : sharing(graph, node.inputs[n], axis, leaves));
+  return all;
+}
+
+// Column operands with features: what a step reads most of.
+std::vector<NodeId> wide_operands(const Graph& graph, const Region& region) {
+  std::vector<NodeId> found, stack;
+  for (const PlaneReduction& each : region.reductions) stack.push_back(each.node);
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    const Type& type = graph.node(id).type;
+    if (!seen.insert(id).second) continue;
+    if (type.has(region.column) && !type.has(region.row)) {
+      const bool wide = std::ranges::any_of(type.axes, [&](AxisId axis) {
+        return axis != region.column && std::ranges::find(region.batch, axis) == region.batch.end();
+      });
+      if (wide) found.push_back(id);
+      continue;
+    }
+    if (region.leaves[id]) continue;
+    for (const NodeId input : graph.node(id).inputs) stack.push_back(input);
+  }
+  return found;
+}
+
+// Heads that read the same keys and values become members of one walk over them.
+void share(const Graph& graph, const Region& region, Kernel& kernel) {
+  const auto masked = [&](NodeId mask, AxisId axis) {
+    return mask != kNone && graph.node(mask).type.has(axis);
+  };
+  const std::vector<NodeId> operands = wide_operands(graph, region);
+  if (operands.empty()) return;
+  for (auto axis = region.batch.rbegin(); axis != region.batch.rend(); ++axis) {
+    if (masked(kernel.visible, *axis) || masked(kernel.solid, *axis)) continue;
+    std::int64_t group = 0;
+    for (const NodeId id : operands)
+      group = std::gcd(group, sharing(graph, id, *axis, region.leaves));
+    const double most = std::min<double>(kMostMembers, fixed_or(graph, *axis, kMostMembers));
+    std::int64_t members = static_cast<std::int64_t>(most);
+    while (members > 1 && group % members != 0) members--;
+    if (members <= 1) continue;
+    kernel.shared = *axis;
+    kernel.members = static_cast<int>(members);
+    return;
+  }
 }
 
 }  // namespace
@@ -126,7 +201,9 @@ Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
     kernel.lanes = Lanes::Columns;
     kernel.carries = false;  // nothing to share among so few rows
     kernel.row_tile = single_row ? 1 : kFewRowTile;
-    const int columns = few_columns(graph, region, kernel.row_tile);
+    share(graph, region, kernel);
+    const int rows = kernel.row_tile * std::max(kernel.members, 1);
+    const int columns = few_columns(graph, region, rows);
     const bool masked = kernel.visible != kNone || kernel.solid != kNone;
     kernel.column_block = masked ? kFewColumnBlock : columns;
     kernel.chunk = columns / kernel.column_block;

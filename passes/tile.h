@@ -38,7 +38,9 @@ constexpr int kFewRows = 16;
 //
 //   kernel o(o) over i, j rows=96 columns=96 chunk=10     →     rows=4 columns=1024 lanes=columns
 //
-// A single row needs no loops over rows (rows=1).
+// A single row needs no loops over rows (rows=1). A batch axis along which all column operands
+// with features stay the same (heads that share a key head, k[g = h / 4] or k without h) is walked
+// several coordinates at a time, so that each is read once for all of them (share=h members=4).
 //
 // Kernels that fold over rows too become half tiles of rows; their reason says so. Leaves alone:
 // kernels off the plane.

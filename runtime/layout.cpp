@@ -106,6 +106,26 @@ class Layouter {
     return true;
   }
 
+  bool check_parts(const Tiled& tiled) {
+    const auto rank = [&](int b) {
+      return static_cast<int>(program_.buffers[static_cast<std::size_t>(b)].shape.size());
+    };
+    for (const Tiled::State& state : tiled.states) {
+      if (!is_buffer(state.buffer)) return false;
+      if (state.follows < 0) continue;
+      if (state.follows >= static_cast<int>(tiled.states.size())) return false;
+      const int maximum = tiled.states[static_cast<std::size_t>(state.follows)].buffer;
+      if (!is_buffer(maximum) || rank(maximum) != static_cast<int>(state.along.size()) ||
+          std::ranges::any_of(state.along, [&](int d) { return d < 0 || d >= rank(state.buffer); }))
+        return false;
+    }
+    const bool packed = std::ranges::all_of(tiled.packed, [&](int b) { return is_buffer(b); });
+    const bool alone = tiled.shared < 0 && tiled.members == 1;
+    const bool shared = tiled.shared >= 0 && tiled.members >= 1 && tiled.accumulators.empty() &&
+                        tiled.shared < static_cast<int>(tiled.batch.size());
+    return packed && (alone || shared);
+  }
+
   bool check_tiled(const Step& step) {
     const Tiled& tiled = step.tiled;
     if (!is_symbol(tiled.rows) || !is_symbol(tiled.columns) || !tiled.step.function ||
@@ -133,6 +153,7 @@ class Layouter {
     if (!tiled.absorb.function != !tiled.recall.function ||
         !std::ranges::all_of(tiled.carried, [&](int buffer) { return is_buffer(buffer); }))
       return wrong("the state of step '", step.name, "' does not exist");
+    if (!check_parts(tiled)) return wrong("the tiles of step '", step.name, "' have no parts");
     if (tiled.doubt >= 0 && !is_buffer(tiled.doubt))
       return wrong("the doubt of step '", step.name, "' does not exist");
     return check_arguments(step, tiled.prepare, true) && check_arguments(step, tiled.step, true) &&

@@ -113,6 +113,9 @@ struct Mask {
 // prepare and finish.
 struct Tiled {
   std::vector<int> batch;  // symbols, slowest first
+  // An index into `batch`, or -1: of that symbol `members` coordinates are one tile, from the one
+  // that functions are given on. They agree on the block list.
+  int shared = -1, members = 1;
   int rows = -1;           // symbol
   int columns = -1;        // symbol
   int row_tile = 0, column_block = 0, chunk = 0;
@@ -124,8 +127,22 @@ struct Tiled {
   Call absorb, recall;
   std::vector<int> carried;  // the state's buffers, of role scratch: 0 before the first tile
   Mask mask;
-  // Stored buffers to which steps add: filled with `value` first (runtime/memory.h). With any of these, the tiles of a
-  // batch coordinate run in order on one thread.
+  // Row accumulators of a tile, in scratch: how those of two parts of its columns, walked apart,
+  // become one. Dimensions are inner axes, rows, features.
+  struct State {
+    enum class Fold : std::uint8_t { sum, max, min };
+    int buffer = -1;
+    Fold fold = Fold::sum;
+    // Of a sum of multiples of exp2(x - m): m as an index into `states`, and for each of m's
+    // dimensions the one of this buffer that it runs along. -1: of nothing.
+    int follows = -1;
+    std::vector<int> along;
+  };
+  std::vector<State> states;
+  std::vector<int> packed;  // what else prepare writes to scratch
+  float pair_work = 4;      // of one element of the plane, in clock cycles or so
+  // Stored buffers to which steps add: filled with `value` first (runtime/memory.h). With any of
+  // these, the tiles that add to the same columns run in order.
   struct Accumulator {
     int buffer = -1;
     float value = 0;
@@ -139,8 +156,8 @@ struct Tiled {
     std::vector<int> along;
   };
   std::vector<Result> results;
-  // An i32 buffer [row_tile] of role scratch in which finish marks the rows that must be computed
-  // again though their results are finite; -1 if there is none.
+  // An i32 buffer [members * row_tile] of role scratch in which finish marks the rows that must be
+  // computed again though their results are finite; -1 if there is none.
   int doubt = -1;
 };
 

@@ -1,8 +1,16 @@
 #include "runtime/threads.h"
 
+#include <chrono>
 #include <exception>
 
 namespace fovea::runtime {
+
+namespace {
+
+// A thread that sleeps takes about as long to wake as a query over thousands of keys takes.
+constexpr std::chrono::microseconds kLinger{60};
+
+}  // namespace
 
 // Lives on the stack of the thread that posted it, in a list threaded through the jobs: no
 // allocation.
@@ -11,7 +19,7 @@ struct ThreadPool::Job {
   void* context;
   int lanes;
   int next_lane = 1;
-  int running = 0;
+  std::atomic<int> running = 0;
   Job* next = nullptr;
 };
 
@@ -19,6 +27,7 @@ ThreadPool::~ThreadPool() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
+    ++posts_;
   }
   posted_.notify_all();
   for (std::thread& thread : threads_) thread.join();
@@ -31,9 +40,22 @@ ThreadPool::Job* ThreadPool::open_job() const {
   return nullptr;
 }
 
+// Until it is done, but not for long: others may want the core.
+template <class Done>
+void ThreadPool::linger(const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + kLinger;
+  while (!done() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+}
+
 void ThreadPool::serve() {
   std::unique_lock lock(mutex_);
   while (true) {
+    if (!stopping_ && !open_job()) {
+      const std::uint64_t seen = posts_;
+      lock.unlock();
+      linger([&] { return posts_ != seen; });
+      lock.lock();
+    }
     posted_.wait(lock, [&] { return stopping_ || open_job(); });
     if (stopping_) return;
     Job* job = open_job();
@@ -63,6 +85,7 @@ void ThreadPool::run(int lanes, void (*work)(void*, int), void* context) noexcep
     start(lanes - 1);
     job.next = jobs_;
     jobs_ = &job;
+    ++posts_;
   }
   lanes == 2 ? posted_.notify_one() : posted_.notify_all();
   work(context, 0);
@@ -72,6 +95,9 @@ void ThreadPool::run(int lanes, void (*work)(void*, int), void* context) noexcep
     *at = job.next;
     break;
   }
+  lock.unlock();
+  linger([&] { return job.running == 0; });
+  lock.lock();
   finished_.wait(lock, [&] { return job.running == 0; });
 }
 

@@ -1,7 +1,9 @@
 // runtime/threads.h — threads that stay, shared by any number of runs at once.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -26,12 +28,15 @@ class ThreadPool {
   void serve();
   void start(int wanted);
   Job* open_job() const;
+  template <class Done>
+  static void linger(const Done& done);
 
   std::mutex mutex_;
   std::condition_variable posted_, finished_;
   std::vector<std::thread> threads_;
   Job* jobs_ = nullptr;
   bool stopping_ = false;
+  std::atomic<std::uint64_t> posts_{0};  // jobs posted so far, to be looked at without the mutex
 };
 
 }  // namespace fovea::runtime

@@ -1,277 +1,338 @@
+// Walks tiles from their first block to their results (runtime/tiled_run.h).
 #include <HalideRuntime.h>
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
-#include "runtime/steps.h"
+#include "runtime/tiled_run.h"
 
 namespace fovea::runtime {
 
 namespace {
 
-// Pairs of the plane that are worth waking threads for.
-constexpr double kWorthWaking = 1 << 14;
-
-// One run of a Tiled step, shared by its lanes.
-class TiledRun {
- public:
-  TiledRun(Workspace& workspace, int index)
-      : workspace_(workspace),
-        program_(workspace.program()),
-        index_(index),
-        step_(program_.steps[static_cast<std::size_t>(index)]),
-        tiled_(step_.tiled),
-        rows_(workspace.symbol(tiled_.rows)),
-        row_tiles_((rows_ + tiled_.row_tile - 1) / tiled_.row_tile),
-        checked_(step_.exact.function || program_.exact) {
-    const std::int64_t columns = workspace.symbol(tiled_.columns);
-    const std::int64_t blocks = (columns + tiled_.column_block - 1) / tiled_.column_block;
-    if (tiled_.mask.visible.empty() && tiled_.mask.solid.empty()) {
-      all_ = &workspace.all_blocks(blocks);
-    } else {
-      lister_.emplace(program_, tiled_, workspace.symbols(), workspace.references());
-      blocks_ = blocks;
-    }
-    // Only weighed, so a plane beyond 64 bits is no overflow.
-    pairs_ = static_cast<double>(rows_) * static_cast<double>(columns);
-  }
-
-  Status run(ThreadPool& pool) {
-    if (!tiled_.accumulators.empty()) return run_accumulating(pool);
-    if (tiled_.recall.function) return run_carrying(pool);
-    std::int64_t coordinates = 1;
-    for (const int symbol : tiled_.batch) coordinates *= workspace_.symbol(symbol);
-    const std::int64_t items = coordinates * row_tiles_;
-    const bool worth_waking = pairs_ * static_cast<double>(coordinates) >= kWorthWaking;
-    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
-      const std::int64_t row = item % row_tiles_ * tiled_.row_tile;
-      set_coordinates(lane, item / row_tiles_);
-      return checked_tile(lane, row);
-    };
-    return for_each_item(workspace_, pool, items, worth_waking, body);
-  }
-
- private:
-  // The tiles of a batch coordinate in order, with what later rows see too in a state.
-  Status run_carrying(ThreadPool& pool) {
-    std::int64_t coordinates = 1;
-    for (const int symbol : tiled_.batch) coordinates *= workspace_.symbol(symbol);
-    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
-      set_coordinates(lane, item);
-      for (const int buffer : tiled_.carried)
-        std::memset(lane.data(buffer), 0, workspace_.buffer(buffer).bytes);
-      lane.absorbed.assign(static_cast<std::size_t>(blocks_), 0);
-      lane.from = -1;
-      Status status;
-      for (std::int64_t row = 0; row < rows_ && status.ok(); row += tiled_.row_tile)
-        status = checked_tile(lane, row);
-      return status;
-    };
-    return for_each_item(workspace_, pool, coordinates,
-                         static_cast<double>(rows_) * static_cast<double>(coordinates) *
-                                 tiled_.column_block >= kWorthWaking, body);
-  }
-
-  Status checked_tile(Lane& lane, std::int64_t row) const {
-    Doubt doubt;
-    if (Status status = tile(lane, row, doubt); !status.ok()) return status;
-    if (!checked_) return {};
-    crop_rows(lane, row, std::min<std::int64_t>(tiled_.row_tile, rows_ - row));
-    if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
-    if (!doubt.any()) return {};
-    crop_rows(lane, row + doubt.first, doubt.last + 1 - doubt.first);
-    return again(lane);
-  }
-
-  void set_coordinates(Lane& lane, std::int64_t number) const {
-    for (std::size_t n = tiled_.batch.size(); n-- > 0;) number = set_coordinate(lane, n, number);
-  }
-
-  // Brings the state up to this tile and adds it to what the tile begins with. The blocks that are
-  // left to be stepped over.
-  const BlockList& carry(Lane& lane, const Lane::Calls& calls, const BlockList& list,
-                         Status& status) const {
-    lane.fresh.blocks.clear();
-    lane.rest.blocks.clear();
-    for (std::size_t n = 0; n < list.blocks.size(); ++n) {
-      std::uint8_t& absorbed = lane.absorbed[static_cast<std::size_t>(list.blocks[n])];
-      if (absorbed) continue;
-      const bool clear = n < static_cast<std::size_t>(list.clear);
-      (clear ? lane.fresh : lane.rest).blocks.push_back(list.blocks[n]);
-      absorbed = clear;
-    }
-    lane.rest.clear = 0;
-    const auto count = static_cast<int>(lane.fresh.blocks.size());
-    if (lane.from < 0 && count > 0) lane.from = lane.row;
-    for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
-      lane.here = lane.clear = std::min(tiled_.chunk, count - first);
-      lane.set_blocks(lane.fresh.blocks.data() + first, lane.here);
-      status = call(tiled_.absorb, calls.absorb);
-      lane.from = lane.row;
-    }
-    if (status.ok() && lane.from >= 0) status = call(tiled_.recall, calls.recall);
-    return lane.rest;
-  }
-
-  // Takes one coordinate off a running number and returns the rest.
-  std::int64_t set_coordinate(Lane& lane, std::size_t n, std::int64_t number) const {
-    const std::int64_t extent = workspace_.symbol(tiled_.batch[n]);
-    lane.coordinates[n] = number % extent;
-    lane.batch[n] = static_cast<std::int32_t>(lane.coordinates[n]);
-    return number / extent;
-  }
-
-  Status call(const Call& call, const std::vector<void*>& arguments) const {
-    if (!call.function) return {};
-    const int code = call.function(const_cast<void**>(arguments.data()));
-    return code == 0 ? Status{}
-                     : failure(Code::internal, "step '", step_.name, "' returned ", code);
-  }
-
-  const BlockList& list_of(Lane& lane, const Lane::Calls& calls, std::int64_t row,
-                           Status& status) const {
-    if (all_) return *all_;
-    const auto evaluate = [&](std::uint8_t* any, std::uint8_t* all) {
-      lane.set_decisions(any, all, static_cast<std::int32_t>(blocks_));
-      status = call(tiled_.mask.evaluate, calls.evaluate);
-    };
-    const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
-    lister_->list(coordinates, row, Evaluate(evaluate), lane.list);
-    return lane.list;
-  }
-
-  // Rows of a tile whose results are not to be trusted though they are finite.
-  struct Doubt {
-    int first = 0, last = -1;
-    bool any() const { return first <= last; }
-  };
-
-  Doubt doubt_of(const std::int32_t* rows) const {
-    Doubt doubt;
-    for (int n = 0; n < tiled_.row_tile; ++n) {
-      if (rows[n] == 0) continue;
-      if (!doubt.any()) doubt.first = n;
-      doubt.last = n;
-    }
-    return doubt;
-  }
-
-  // One tile from prepare to finish.
-  Status tile(Lane& lane, std::int64_t row, Doubt& doubt) const {
-    const Lane::Calls& calls = lane.calls(index_);
-    lane.row = static_cast<std::int32_t>(row);
-    auto* doubted =
-        tiled_.doubt >= 0 ? static_cast<std::int32_t*>(lane.data(tiled_.doubt)) : nullptr;
-    if (doubted) std::fill_n(doubted, tiled_.row_tile, 0);
-    Status status;
-    const BlockList& all = list_of(lane, calls, row, status);
-    if (status.ok()) status = call(tiled_.prepare, calls.prepare);
-    const bool carries = tiled_.recall.function && status.ok();
-    const BlockList& list = carries ? carry(lane, calls, all, status) : all;
-    const auto count = static_cast<int>(list.blocks.size());
-    for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
-      lane.here = std::min(tiled_.chunk, count - first);
-      lane.clear = std::clamp(list.clear - first, 0, lane.here);
-      lane.set_blocks(list.blocks.data() + first, lane.here);
-      status = call(tiled_.step, calls.step);
-    }
-    if (status.ok()) status = call(tiled_.finish, calls.finish);
-    if (doubted) doubt = doubt_of(doubted);
-    return status;
-  }
-
-  void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
-    const Lane::Calls& calls = lane.calls(index_);
-    for (std::size_t r = 0; r < tiled_.results.size(); ++r) {
-      const Tiled::Result& result = tiled_.results[r];
-      lane.reset_crop(calls, static_cast<int>(r), result.buffer);
-      for (std::size_t d = 0; d < result.along.size(); ++d) {
-        const int along = result.along[d];
-        const bool rows = along == Tiled::kRows;
-        if (along == Tiled::kWhole) continue;
-        lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
-                    rows ? row : lane.coordinates[static_cast<std::size_t>(along)],
-                    rows ? count : 1);
-      }
-    }
-  }
-
-  // Computes the crops again, exactly.
-  Status again(Lane& lane) const {
-    const Call* exact = exact_form(program_, index_);
-    return exact ? lane.call_exact(*exact, index_) : Status{};
-  }
-
-  // All that the work of one accumulating item writes.
-  void crop_item(Lane& lane, const std::vector<bool>& independent) const {
-    const Lane::Calls& calls = lane.calls(index_);
-    const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
-    for (std::size_t r = 0; r < results.size(); ++r) {
-      lane.reset_crop(calls, static_cast<int>(r), results[r]);
-      if (r >= tiled_.results.size()) continue;
-      const std::vector<int>& along = tiled_.results[r].along;
-      for (std::size_t d = 0; d < along.size(); ++d) {
-        if (along[d] < 0 || !independent[static_cast<std::size_t>(along[d])]) continue;
-        lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
-                    lane.coordinates[static_cast<std::size_t>(along[d])], 1);
-      }
-    }
-  }
-
-  Status run_accumulating(ThreadPool& pool) {
-    const Layout& layout = workspace_.layout();
-    const std::vector<bool>& independent = layout.independent[static_cast<std::size_t>(index_)];
-    const std::vector<int>& results = layout.results[static_cast<std::size_t>(index_)];
-    std::int64_t items = 1, in_order = 1;
-    for (std::size_t n = 0; n < independent.size(); ++n) {
-      (independent[n] ? items : in_order) *= workspace_.symbol(tiled_.batch[n]);
-    }
-    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
-      for (std::size_t n = independent.size(); n-- > 0;) {
-        if (independent[n]) item = set_coordinate(lane, n, item);
-      }
-      crop_item(lane, independent);
-      for (const Tiled::Accumulator& sum : tiled_.accumulators) {
-        const auto result =
-            static_cast<int>(std::ranges::find(results, sum.buffer) - results.begin());
-        fill(lane.crop(lane.calls(index_), result),
-             program_.buffers[static_cast<std::size_t>(sum.buffer)].type, sum.value);
-      }
-      bool any_doubt = false;
-      for (std::int64_t each = 0; each < in_order; ++each) {
-        std::int64_t number = each;
-        for (std::size_t n = independent.size(); n-- > 0;) {
-          if (!independent[n]) number = set_coordinate(lane, n, number);
-        }
-        for (std::int64_t row = 0; row < rows_; row += tiled_.row_tile) {
-          Doubt doubt;
-          if (Status status = tile(lane, row, doubt); !status.ok()) return status;
-          any_doubt |= doubt.any();
-        }
-      }
-      if (!checked_) return {};
-      const bool trusted = !any_doubt && !has_nonfinite(lane, lane.calls(index_), program_, step_);
-      return trusted ? Status{} : again(lane);
-    };
-    return for_each_item(workspace_, pool, items,
-                         pairs_ * static_cast<double>(items * in_order) >= kWorthWaking, body);
-  }
-
-  Workspace& workspace_;
-  const Program& program_;
-  const int index_;
-  const Step& step_;
-  const Tiled& tiled_;
-  const std::int64_t rows_, row_tiles_;
-  const bool checked_;
-  double pairs_ = 0;
-  std::int64_t blocks_ = 0;
-  const BlockList* all_ = nullptr;
-  std::optional<BlockLister> lister_;
-};
+constexpr double kWorthWaking = 1 << 16;  // cycles or so that are worth waking threads for
 
 }  // namespace
+
+TiledRun::TiledRun(Workspace& workspace, int index)
+    : workspace_(workspace),
+      program_(workspace.program()),
+      index_(index),
+      step_(program_.steps[static_cast<std::size_t>(index)]),
+      tiled_(step_.tiled),
+      rows_(workspace.symbol(tiled_.rows)),
+      columns_(workspace.symbol(tiled_.columns)),
+      row_tiles_((rows_ + tiled_.row_tile - 1) / tiled_.row_tile),
+      checked_(step_.exact.function || program_.exact),
+      parts_(parts_of(tiled_, rows_, columns_)),
+      memory_(workspace, tiled_) {
+  const std::int64_t blocks = (columns_ + tiled_.column_block - 1) / tiled_.column_block;
+  if (tiled_.mask.visible.empty() && tiled_.mask.solid.empty()) {
+    all_ = &workspace.all_blocks(blocks);
+  } else {
+    lister_.emplace(program_, tiled_, workspace.symbols(), workspace.references());
+    blocks_ = blocks;
+  }
+  // Only weighed, so a plane beyond 64 bits is no overflow.
+  double work = static_cast<double>(rows_) * static_cast<double>(columns_) * tiled_.pair_work;
+  for (const int symbol : tiled_.batch) work *= static_cast<double>(workspace_.symbol(symbol));
+  worth_waking_ = work >= kWorthWaking;
+}
+
+Status TiledRun::run(ThreadPool& pool) {
+  if (!tiled_.accumulators.empty()) return run_accumulating(pool);
+  return tiled_.recall.function ? run_carrying(pool) : run_tiles(pool);
+}
+
+Status TiledRun::run_tiles(ThreadPool& pool) {
+  std::int64_t items = row_tiles_;
+  for (std::size_t n = 0; n < tiled_.batch.size(); ++n) items *= count_of(n);
+  if (!is_apart(items, items)) {
+    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+      enter_tile(lane, item);
+      if (Status status = tile(lane); !status.ok()) return status;
+      return settle_tile(lane);
+    };
+    return for_each_item(workspace_, pool, items, worth_waking_, body);
+  }
+  const std::int64_t most = fitting(items);
+  for (Band band{0, 0, 0, 0, 1}; band.first < items; band.first += most) {
+    band.chains = std::min(most, items - band.first);
+    if (Status status = run_apart(pool, band); !status.ok()) return status;
+  }
+  return {};
+}
+
+// The tiles of a batch coordinate in order, with what later rows see too in a state.
+Status TiledRun::run_carrying(ThreadPool& pool) {
+  std::int64_t items = 1;
+  for (std::size_t n = 0; n < tiled_.batch.size(); ++n) items *= count_of(n);
+  const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+    enter_tile(lane, item * row_tiles_);
+    for (const int buffer : tiled_.carried)
+      std::memset(lane.data(buffer), 0, workspace_.buffer(buffer).bytes);
+    lane.absorbed.assign(static_cast<std::size_t>(blocks_), 0);
+    lane.from = -1;
+    Status status;
+    for (std::int64_t row = 0; row < rows_ && status.ok(); row += tiled_.row_tile) {
+      lane.row = static_cast<std::int32_t>(row);
+      status = tile(lane);
+      if (status.ok()) status = settle_tile(lane);
+    }
+    return status;
+  };
+  const double work = static_cast<double>(rows_) * static_cast<double>(items) *
+                      tiled_.column_block * tiled_.pair_work;
+  return for_each_item(workspace_, pool, items, work >= kWorthWaking, body);
+}
+
+// Brings the state up to this tile and adds it to what the tile begins with. The blocks that are
+// left to be stepped over.
+const BlockList& TiledRun::carry(Lane& lane, const BlockList& list, Status& status) const {
+  const Lane::Calls& calls = lane.calls(index_);
+  lane.fresh.blocks.clear();
+  lane.rest.blocks.clear();
+  for (std::size_t n = 0; n < list.blocks.size(); ++n) {
+    std::uint8_t& absorbed = lane.absorbed[static_cast<std::size_t>(list.blocks[n])];
+    if (absorbed) continue;
+    const bool clear = n < static_cast<std::size_t>(list.clear);
+    (clear ? lane.fresh : lane.rest).blocks.push_back(list.blocks[n]);
+    absorbed = clear;
+  }
+  lane.rest.clear = 0;
+  const auto count = static_cast<int>(lane.fresh.blocks.size());
+  if (lane.from < 0 && count > 0) lane.from = lane.row;
+  for (int first = 0; first < count && status.ok(); first += tiled_.chunk) {
+    lane.here = lane.clear = std::min(tiled_.chunk, count - first);
+    lane.set_blocks(lane.fresh.blocks.data() + first, lane.here);
+    status = call(tiled_.absorb, calls.absorb);
+    lane.from = lane.row;
+  }
+  if (status.ok() && lane.from >= 0) status = call(tiled_.recall, calls.recall);
+  return lane.rest;
+}
+
+Status TiledRun::run_accumulating(ThreadPool& pool) {
+  std::int64_t items = 1, in_order = 1;
+  for (std::size_t n = 0; n < tiled_.batch.size(); ++n)
+    (independent()[n] ? items : in_order) *= count_of(n);
+  if (!is_apart(items, items * in_order * row_tiles_)) {
+    const auto body = [&](Lane& lane, std::int64_t item) -> Status {
+      enter_batch(lane, item, true);
+      if (Status status = begin_item(lane); !status.ok()) return status;
+      bool doubted = false;
+      for (std::int64_t each = 0; each < in_order; ++each) {
+        enter_batch(lane, each, false);
+        for (std::int64_t row = 0; row < rows_; row += tiled_.row_tile) {
+          lane.row = static_cast<std::int32_t>(row);
+          if (Status status = tile(lane); !status.ok()) return status;
+          doubted |= any_doubt(lane);
+        }
+      }
+      return settle_item(lane, doubted);
+    };
+    return for_each_item(workspace_, pool, items, worth_waking_, body);
+  }
+  std::vector<std::uint8_t>& doubted = workspace_.apart().doubted;
+  doubted.assign(static_cast<std::size_t>(items), 0);
+  const auto on_each = [&](const auto& body) {
+    return for_each_item(workspace_, pool, items, worth_waking_, [&](Lane& lane, std::int64_t n) {
+      enter_batch(lane, n, true);
+      return body(lane, n);
+    });
+  };
+  Status status = on_each([&](Lane& lane, std::int64_t) { return begin_item(lane); });
+  Band band{0, items, 0, 0, 1};
+  const std::int64_t most = std::max<std::int64_t>(fitting(items * row_tiles_) / items, 1);
+  for (; band.in_order < in_order; ++band.in_order)
+    for (band.row_tile = 0; band.row_tile < row_tiles_ && status.ok(); band.row_tile += most) {
+      band.length = std::min(most, row_tiles_ - band.row_tile);
+      status = run_apart(pool, band);
+      const std::vector<std::uint8_t>& doubts = workspace_.apart().doubts;
+      for (std::int64_t n = 0; n < items * band.length; ++n)
+        doubted[static_cast<std::size_t>(n / band.length)] |= doubts[static_cast<std::size_t>(n)];
+    }
+  if (!status.ok()) return status;
+  return on_each([&](Lane& lane, std::int64_t n) {
+    return settle_item(lane, doubted[static_cast<std::size_t>(n)] != 0);
+  });
+}
+
+const std::vector<bool>& TiledRun::independent() const {
+  return workspace_.layout().independent[static_cast<std::size_t>(index_)];
+}
+
+// Of a shared axis, groups of members.
+std::int64_t TiledRun::count_of(std::size_t n) const {
+  const std::int64_t extent = workspace_.symbol(tiled_.batch[n]);
+  if (static_cast<int>(n) != tiled_.shared) return extent;
+  return (extent + tiled_.members - 1) / tiled_.members;
+}
+
+// Takes one coordinate off a running number and returns the rest.
+std::int64_t TiledRun::set_coordinate(Lane& lane, std::size_t n, std::int64_t number) const {
+  const std::int64_t count = count_of(n);
+  const int step = static_cast<int>(n) == tiled_.shared ? tiled_.members : 1;
+  lane.coordinates[n] = number % count * step;
+  lane.batch[n] = static_cast<std::int32_t>(lane.coordinates[n]);
+  return number / count;
+}
+
+void TiledRun::enter_tile(Lane& lane, std::int64_t item) const {
+  lane.row = static_cast<std::int32_t>(item % row_tiles_ * tiled_.row_tile);
+  item /= row_tiles_;
+  for (std::size_t n = tiled_.batch.size(); n-- > 0;) item = set_coordinate(lane, n, item);
+}
+
+void TiledRun::enter_batch(Lane& lane, std::int64_t number, bool is_independent) const {
+  for (std::size_t n = tiled_.batch.size(); n-- > 0;)
+    if (independent()[n] == is_independent) number = set_coordinate(lane, n, number);
+}
+
+Status TiledRun::call(const Call& call, const std::vector<void*>& arguments) const {
+  if (!call.function) return {};
+  const int code = call.function(const_cast<void**>(arguments.data()));
+  return code == 0 ? Status{} : failure(Code::internal, "step '", step_.name, "' returned ", code);
+}
+
+const BlockList& TiledRun::list_of(Lane& lane, BlockList& into, Status& status) const {
+  if (all_) return *all_;
+  const auto evaluate = [&](std::uint8_t* any, std::uint8_t* all) {
+    lane.set_decisions(any, all, static_cast<std::int32_t>(blocks_));
+    status = call(tiled_.mask.evaluate, lane.calls(index_).evaluate);
+  };
+  const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
+  lister_->list(coordinates, lane.row, Evaluate(evaluate), into);
+  return into;
+}
+
+Status TiledRun::walk(Lane& lane, const BlockList& list) const {
+  const auto count = static_cast<int>(list.blocks.size());
+  for (int first = 0; first < count; first += tiled_.chunk) {
+    lane.here = std::min(tiled_.chunk, count - first);
+    lane.clear = std::clamp(list.clear - first, 0, lane.here);
+    lane.set_blocks(list.blocks.data() + first, lane.here);
+    if (Status status = call(tiled_.step, lane.calls(index_).step); !status.ok()) return status;
+  }
+  return {};
+}
+
+// One tile from prepare to finish.
+Status TiledRun::tile(Lane& lane) const {
+  Status status;
+  const BlockList& all = list_of(lane, lane.list, status);
+  if (status.ok()) status = call(tiled_.prepare, lane.calls(index_).prepare);
+  const bool carries = tiled_.recall.function && status.ok();
+  const BlockList& list = carries ? carry(lane, all, status) : all;
+  if (status.ok()) status = parts_ == 1 ? walk(lane, list) : walk_parts(lane, list);
+  return status.ok() ? finish(lane) : status;
+}
+
+Status TiledRun::finish(Lane& lane) const {
+  if (tiled_.doubt >= 0)
+    std::fill_n(static_cast<std::int32_t*>(lane.data(tiled_.doubt)),
+                tiled_.members * tiled_.row_tile, 0);
+  return call(tiled_.finish, lane.calls(index_).finish);
+}
+
+TiledRun::Doubt TiledRun::doubt_of(const Lane& lane, int member) const {
+  Doubt doubt;
+  if (tiled_.doubt < 0) return doubt;
+  const auto* rows =
+      static_cast<const std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
+  for (int n = 0; n < tiled_.row_tile; ++n) {
+    if (rows[n] == 0) continue;
+    if (!doubt.any()) doubt.first = n;
+    doubt.last = n;
+  }
+  return doubt;
+}
+
+bool TiledRun::any_doubt(const Lane& lane) const {
+  for (int member = 0; member < tiled_.members; ++member)
+    if (doubt_of(lane, member).any()) return true;
+  return false;
+}
+
+void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
+  const Lane::Calls& calls = lane.calls(index_);
+  for (std::size_t r = 0; r < tiled_.results.size(); ++r) {
+    const Tiled::Result& result = tiled_.results[r];
+    lane.reset_crop(calls, static_cast<int>(r), result.buffer);
+    for (std::size_t d = 0; d < result.along.size(); ++d) {
+      const int along = result.along[d];
+      const bool rows = along == Tiled::kRows;
+      if (along == Tiled::kWhole) continue;
+      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
+                  rows ? row : lane.coordinates[static_cast<std::size_t>(along)], rows ? count : 1);
+    }
+  }
+}
+
+// Computes the crops again, exactly.
+Status TiledRun::again(Lane& lane) const {
+  const Call* exact = exact_form(program_, index_);
+  return exact ? lane.call_exact(*exact, index_) : Status{};
+}
+
+// Members are of different elements of the batch: none is computed again for another's sake.
+Status TiledRun::settle_tile(Lane& lane) const {
+  if (!checked_) return {};
+  if (tiled_.shared < 0) return settle_member(lane, 0);
+  const auto shared = static_cast<std::size_t>(tiled_.shared);
+  const std::int64_t first = lane.coordinates[shared];
+  const std::int64_t left = workspace_.symbol(tiled_.batch[shared]) - first;
+  Status status;
+  for (int n = 0; n < std::min<std::int64_t>(tiled_.members, left) && status.ok(); ++n) {
+    lane.coordinates[shared] = first + n;
+    status = settle_member(lane, n);
+  }
+  lane.coordinates[shared] = first;
+  return status;
+}
+
+Status TiledRun::settle_member(Lane& lane, int member) const {
+  crop_rows(lane, lane.row, std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row));
+  if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
+  const Doubt doubt = doubt_of(lane, member);
+  if (!doubt.any()) return {};
+  crop_rows(lane, lane.row + doubt.first, doubt.last + 1 - doubt.first);
+  return again(lane);
+}
+
+// All that the work of one accumulating item writes.
+void TiledRun::crop_item(Lane& lane) const {
+  const Lane::Calls& calls = lane.calls(index_);
+  const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
+  for (std::size_t r = 0; r < results.size(); ++r) {
+    lane.reset_crop(calls, static_cast<int>(r), results[r]);
+    if (r >= tiled_.results.size()) continue;
+    const std::vector<int>& along = tiled_.results[r].along;
+    for (std::size_t d = 0; d < along.size(); ++d) {
+      if (along[d] < 0 || !independent()[static_cast<std::size_t>(along[d])]) continue;
+      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
+                  lane.coordinates[static_cast<std::size_t>(along[d])], 1);
+    }
+  }
+}
+
+Status TiledRun::begin_item(Lane& lane) const {
+  crop_item(lane);
+  const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
+  for (const Tiled::Accumulator& sum : tiled_.accumulators) {
+    const auto result = static_cast<int>(std::ranges::find(results, sum.buffer) - results.begin());
+    fill(lane.crop(lane.calls(index_), result),
+         program_.buffers[static_cast<std::size_t>(sum.buffer)].type, sum.value);
+  }
+  return {};
+}
+
+Status TiledRun::settle_item(Lane& lane, bool doubted) const {
+  if (!checked_) return {};
+  crop_item(lane);
+  const bool trusted = !doubted && !has_nonfinite(lane, lane.calls(index_), program_, step_);
+  return trusted ? Status{} : again(lane);
+}
 
 Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {
   const std::vector<Tiled::Result>& results =

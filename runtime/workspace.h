@@ -73,7 +73,8 @@ class alignas(128) Lane {
   void* data(int buffer) const;
 
   Status status;  // of the work this lane did
-  BlockList list;
+  BlockList list, part;  // of the tile, and of a part of its columns
+  Arena spare;           // states of parts, where one lane walks all of them
   // Of a step that carries a state: which blocks are in it, and those of a tile that are not yet,
   // or never will be.
   std::vector<std::uint8_t> absorbed;
@@ -139,6 +140,13 @@ class Workspace {
   std::uint64_t data_version() const { return data_version_; }
   // 0, 1, 2, … : the list of a tile that sees all blocks.
   const BlockList& all_blocks(std::int64_t count);
+  // Of tiles whose parts several lanes walk.
+  struct Apart {
+    Arena memory;
+    std::vector<BlockList> lists;
+    std::vector<std::uint8_t> doubts, doubted;  // by tile of a band, by item
+  };
+  Apart& apart() { return apart_; }
   // The buffers as block lists want them.
   std::span<const BufferRef> references();
 
@@ -163,6 +171,7 @@ class Workspace {
   std::vector<bool> settled_;  // phases whose sizes are those of the last run
   std::vector<std::unique_ptr<Lane>> lanes_;
   BlockList all_blocks_;
+  Apart apart_;
   std::vector<BufferRef> references_;
   // What empty buffers point to, so that a kernel that loads a clamped coordinate 0 finds memory.
   alignas(128) std::byte nothing_[2 * kPadding] = {};

@@ -38,6 +38,11 @@ runtime::Program rich_program() {
   tiled.tiled.mask = {{{PredicateOp::Kind::row, 0}, {PredicateOp::Kind::constant, -3}},
                       {{PredicateOp::Kind::unknown, 0}},
                       {nullptr, {{Kind::any, 0}}}};
+  tiled.tiled.shared = 1, tiled.tiled.members = 4;
+  tiled.tiled.states = {{2, Tiled::State::Fold::max, -1, {}},
+                        {1, Tiled::State::Fold::min, 0, {0, 2}}};
+  tiled.tiled.packed = {2, 0};
+  tiled.tiled.pair_work = 2.5F;
   tiled.tiled.accumulators = {{2, -1.5F}};
   tiled.tiled.results = {{1, {Tiled::kRows, Tiled::kWhole, 1}}};
   tiled.tiled.doubt = 2;

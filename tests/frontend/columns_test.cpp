@@ -63,6 +63,25 @@ v : f32[b, g, j, e]
 s = sum(d, q * k[g = h / 2]) * 0.3
 out o = sum(j, softmax(j, s) * v[g = h / 2])
 )"},
+    {"members of a group", R"(
+axis g, m, i, j, d = D, e = E
+q : f32[g, m, i, d]
+k : f32[g, j, d]
+v : f32[g, j, e]
+s = where(j <= i + (size(j) - size(i)), sum(d, q * k) * 0.3, -inf)
+out o[i, g, m, e] = sum(j, softmax(j, s) * v)
+out lse[m, g, i] = logsumexp(j, s)
+)"},
+    {"one key head", R"(
+axis b, h, i, j, d = D, e = E
+q : f32[b, h, i, d]
+k : f32[b, j, d]
+v : f32[b, j, e]
+slope : f32[h]
+bias : f32[h, j]
+s = sum(d, q * k) * 0.3 - slope * (i - j) * 0.01 + bias
+out o = sum(j, softmax(j, where(i < 5, s, -inf)) * v)
+)"},
     {"differential", R"(
 axis i, j, d = D, e = E
 q1 : f32[i, d]
@@ -270,7 +289,7 @@ class Run {
 };
 
 Sizes sizes_of(const Graph& graph, std::int64_t rows, std::int64_t columns) {
-  const Sizes all{{"b", 2}, {"g", 2}, {"h", 4}, {"i", rows}, {"j", columns}, {"n", 50}};
+  const Sizes all{{"b", 2}, {"g", 2}, {"h", 4}, {"m", 11}, {"i", rows}, {"j", columns}, {"n", 50}};
   Sizes result;
   for (const ir::Axis& axis : graph.axes)
     if (axis.extent.empty()) result[axis.name] = all.at(axis.name);
@@ -338,6 +357,35 @@ TEST_CASE("what is behind a mask does not matter to few rows") {
           tensor.array.data[n] = Run::floats(tensor)[n] = std::numeric_limits<float>::quiet_NaN();
     run(kernel, sizes);
     CHECK(run.error(sizes) < 1e-5);
+  }
+}
+
+// 4 heads to a key head: what is odd of one head must not show in the others.
+TEST_CASE("heads that share keys are computed as if alone") {
+  const Graph graph = parse(R"(
+axis h, g, i, j, d = 64, e = 64
+q : f32[h, i, d]
+k : f32[g, j, d]
+v : f32[g, j, e]
+s = sum(d, q * k[g = h / 4]) * 0.125
+out o = sum(j, softmax(j, s) * v[g = h / 4])
+out lse = logsumexp(j, s)
+)");
+  const Kernel kernel = compile(graph, {.threads = 1});
+  for (const std::int64_t heads : {1, 2, 5, 8}) {
+    const Sizes sizes{{"h", heads}, {"g", 2}, {"i", 1}, {"j", 1000}};
+    Run run(graph, sizes, 7);
+    run(kernel, sizes);
+    CHECK(run.error(sizes) < 1e-5);
+    const std::vector<std::byte> before = run.outputs[0].second.bytes;
+    // NaN, and scores beyond f32: the first shows, the second is computed again exactly.
+    for (const float odd : {std::numeric_limits<float>::quiet_NaN(), 1e38F}) {
+      for (std::size_t n = 0; n < 64; n++) Run::floats(run.inputs[0].second)[n] = odd;
+      run(kernel, sizes);
+      const std::vector<std::byte>& after = run.outputs[0].second.bytes;
+      CHECK(std::equal(after.begin() + 64 * 4, after.end(), before.begin() + 64 * 4));
+      CHECK(std::isnan(odd) == std::isnan(Run::floats(run.outputs[0].second)[0]));
+    }
   }
 }
 

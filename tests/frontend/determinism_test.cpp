@@ -97,12 +97,53 @@ out o = sum(j, softmax(j, s) * v[g = h / 2])
 out lse = logsumexp(j, s)
 )";
 
+// Every kind of row accumulator, some rows of which see nothing.
+constexpr std::string_view kFolds = R"(
+axis b, i, j, d = 32, e = 40
+q : f32[b, i, d]
+k : f32[b, j, d]
+v : f32[b, j, e]
+keys : i32[b]
+s = sum(d, q * k) * 0.2
+seen = where(j < keys * ((i + 1) % 2), s, -inf)
+out o = sum(j, softmax(j, seen) * v)
+out lse = logsumexp(j, seen)
+out low = min(j, s)
+out many = sum(j, where(s > 0.5, 1.0, 0.0))
+out plain = sum(j, sigmoid(s) * v)
+)";
+
+constexpr std::string_view kGroupedBackward = R"(
+axis b, h, g, i, j, d = 32, e = 32
+q : f32[b, h, i, d]
+k : f32[b, g, j, d]
+v : f32[b, g, j, e]
+do : f32[b, h, i, e]
+lse : f32[b, h, i]
+p = exp(where(j <= i, sum(d, q * k[g = h / 2]) * 0.2, -inf) - lse)
+dp = sum(e, do * v[g = h / 2])
+out dq = sum(j, p * dp * k[g = h / 2])
+out dk = sum(i, p * dp * q)
+out dv = sum(i, p * do)
+)";
+
 // Rows times columns of one element of the batch are beyond what threads are woken for (2^14).
 std::vector<Subject> subjects() {
   const auto few = [](std::int64_t rows) {
     return Sizes{{"b", 3}, {"h", 4}, {"g", 2}, {"i", rows}, {"j", 4201}};
   };
+  // Whose columns threads share: few tiles of many columns, and tiles that add to the same ones.
+  const auto shared = [](std::int64_t rows, std::int64_t columns) {
+    return Sizes{{"b", 3}, {"h", 4}, {"g", 2}, {"i", rows}, {"j", columns}};
+  };
   return {
+      {"1 row of many keys", kFew, shared(1, 30011)},
+      {"4 rows of many keys", kFew, shared(4, 20011)},
+      {"50 rows of many keys", kFew, shared(50, 4003)},
+      {"several folds", kFolds, {{"b", 3}, {"i", 2}, {"j", 30011}}},
+      {"causal of few tiles", kCausal, shared(389, 1501)},
+      {"long backward", kBackward, {{"b", 3}, {"h", 1}, {"i", 587}, {"j", 611}}},
+      {"backward of grouped heads", kGroupedBackward, shared(291, 523)},
       {"causal", kCausal, {{"b", 3}, {"h", 4}, {"g", 2}, {"i", 197}, {"j", 301}}},
       {"window", kWindow, {{"b", 3}, {"h", 2}, {"i", 261}, {"j", 243}}},
       {"dense mask", kDense, {{"b", 3}, {"h", 2}, {"i", 131}, {"j", 259}}},
@@ -204,7 +245,7 @@ TEST_CASE("determinism: subjects are what they are said to be") {
     const auto on_plane = [](const KernelReport& each) { return each.row_tile > 0; };
     const auto kernel = std::ranges::find_if(report.kernels, on_plane);
     REQUIRE(kernel != report.kernels.end());
-    CHECK(kernel->lanes == (subject.text == kFew ? "columns" : "rows"));
+    CHECK(kernel->lanes == (subject.sizes.at("i") <= 16 ? "columns" : "rows"));
     CHECK(kernel->rows * kernel->columns * kernel->batch / 3 >= 16384);
     if (subject.text == kProjection) CHECK(!std::ranges::all_of(report.kernels, on_plane));
   }
@@ -216,7 +257,7 @@ TEST_CASE("determinism: any number of threads gives the same bits") {
     const Graph graph = parse(subject.text);
     const ir::Arrays inputs = inputs_of(graph, subject.sizes);
     const ir::Arrays one = run(compile(graph, {.threads = 1}), graph, inputs, subject.sizes);
-    for (const int threads : {2, 3, 7}) {
+    for (const int threads : {2, 3, 4, 5, 7}) {
       CAPTURE(threads);
       check_bits(run(compile(graph, {.threads = threads}), graph, inputs, subject.sizes), one);
     }

@@ -215,8 +215,8 @@ TEST_CASE("kernels") {
       "m = j <= i\n"
       "out o = sum(j, where(m, q * k, 0.0))\n"
       "out c = sum(i, k * q)\n"
-      "kernel main(o, c) over i, j visible=m solid=m carry=solid rows=48 columns=96 chunk=10 lanes=columns "
-      "slots=_,3 because \"said \\\"so\\\"\"\n"
+      "kernel main(o, c) over i, j visible=m solid=m carry=solid rows=48 columns=96 chunk=10 "
+      "lanes=columns share=i members=4 slots=_,3 because \"said \\\"so\\\"\"\n"
       "kernel \"the rest\"(c)\n");
   REQUIRE(graph.kernels.size() == 2);
   const Kernel& main = graph.kernels[0];
@@ -231,6 +231,8 @@ TEST_CASE("kernels") {
   CHECK(main.column_block == 96);
   CHECK(main.chunk == 10);
   CHECK(main.lanes == Lanes::Columns);
+  CHECK(main.shared == 0);
+  CHECK(main.members == 4);
   CHECK(main.slots == std::vector{kNone, 3});
   CHECK(main.reason == "said \"so\"");
   CHECK(graph.kernels[1].name == "the rest");
@@ -388,9 +390,9 @@ TEST_CASE("errors of the text") {
        "syntax_error 1:1: found the end of the text, expected an output, such as 'out o = "
        "...'\n\n^"},
       {"axis i\nout o = 1\nkernel k(o) over i, i fast=3",
-       "syntax_error 3:23: found 'fast', expected visible=, solid=, carry=, rows=, columns=, chunk=, "
-       "lanes=, "
-       "slots= or because\nkernel k(o) over i, i fast=3\n                      ^"},
+       "syntax_error 3:23: found 'fast', expected visible=, solid=, carry=, rows=, columns=, "
+       "chunk=, lanes=, share=, members=, slots= or because\n"
+       "kernel k(o) over i, i fast=3\n                      ^"},
       {"out o = 1\nkernel k(o) lanes=diagonal",
        "syntax_error 2:19: found 'diagonal', expected rows or columns\n"
        "kernel k(o) lanes=diagonal\n                  ^"},
