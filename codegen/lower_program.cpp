@@ -10,6 +10,7 @@
 #include "codegen/lower.h"
 #include "codegen/predicate.h"
 #include "ir/checks.h"
+#include "ir/error.h"
 
 namespace fovea::codegen {
 namespace {
@@ -22,6 +23,20 @@ using runtime::Tiled;
 std::optional<int> position(const std::vector<AxisId>& axes, AxisId axis) {
   const auto at = std::ranges::find(axes, axis);
   return at == axes.end() ? std::nullopt : std::optional(static_cast<int>(at - axes.begin()));
+}
+
+// Members are walked together, from one list of blocks, and only rows fold what they have.
+void check_shared(const Graph& graph, const Kernel& kernel, const Region& region) {
+  const auto varies = [&](NodeId mask) {
+    return mask != kNone && graph.node(mask).type.has(kernel.shared);
+  };
+  const bool walks = kernel.lanes == Lanes::Columns && position(region.batch, kernel.shared) &&
+                     std::ranges::all_of(region.reductions, &PlaneReduction::over_columns);
+  require(
+      walks && !varies(kernel.visible) && !varies(kernel.solid), Code::invalid_config,
+      "kernel '{}' says share={}: expected lanes=columns, nothing folded over rows, and an axis "
+      "that everything on its plane has and no mask",
+      kernel.name, graph.axis(kernel.shared).name);
 }
 
 class Lowering {
@@ -126,6 +141,7 @@ class Lowering {
   Step tiled(const Kernel& kernel) {
     const auto lock = halide_lock();
     const Region region = region_of(graph_, kernel);
+    if (kernel.shared != kNone) check_shared(graph_, kernel, region);
     const Source from = source(kernel, symbol(kernel.name, ""));
     const TiledFunctions functions = lower_tiled(from, kernel, region, [this](Buffer buffer) {
       result_.program.buffers.push_back(std::move(buffer));

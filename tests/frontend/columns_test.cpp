@@ -11,6 +11,7 @@
 
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
+#include "tests/frontend/support.h"
 
 namespace fovea {
 namespace {
@@ -386,6 +387,26 @@ out lse = logsumexp(j, s)
       CHECK(std::equal(after.begin() + 64 * 4, after.end(), before.begin() + 64 * 4));
       CHECK(std::isnan(odd) == std::isnan(Run::floats(run.outputs[0].second)[0]));
     }
+  }
+}
+
+TEST_CASE("columns: a kernel that cannot share heads is told so") {
+  const std::string text = R"(
+axis h, i, j, d = 16
+q : f32[h, i, d]
+k : f32[j, d]
+open : bool[h, j]
+s = sum(d, q * k)
+out o = sum(j, where(open, s, 0.0))
+kernel o(o) over i, j )";
+  for (const char* settings :
+       {"visible=open rows=4 columns=64 chunk=2 lanes=columns share=h members=4",
+        "rows=48 columns=48 chunk=2 share=h members=4",
+        "rows=4 columns=64 chunk=2 lanes=columns share=d members=4"}) {
+    const std::string error =
+        test::error_of([&] { compile(parse(text + settings + " slots=_\n")); });
+    CHECK(error.find("invalid_config") == 0);
+    CHECK(error.find("share=") != std::string::npos);
   }
 }
 
