@@ -108,7 +108,7 @@ s = sum(d, q * k) * 0.2
 seen = where(j < keys * ((i + 1) % 2), s, -inf)
 out o = sum(j, softmax(j, seen) * v)
 out lse = logsumexp(j, seen)
-out low = min(j, s)
+out small = min(j, s)
 out many = sum(j, where(s > 0.5, 1.0, 0.0))
 out plain = sum(j, sigmoid(s) * v)
 )";
