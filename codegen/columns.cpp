@@ -29,8 +29,8 @@ constexpr int kSums = 8;        // independent sums hide the latency of multiply
 
 class ColumnsAcross final : public Plane {
  public:
-  ColumnsAcross(TiledContext& context, TiledFunctions& functions)
-      : Plane(context, functions), pieces_(tiling_.block / tiling_.lanes) {
+  ColumnsAcross(TiledContext& context, TiledFunctions& functions, bool revisit)
+      : Plane(context, functions, revisit), pieces_(tiling_.block / tiling_.lanes) {
     counts_rows_ = true;
     signature_.steady = column_;
   }
@@ -477,8 +477,8 @@ class ColumnsAcross final : public Plane {
 
 }  // namespace
 
-Function lower_columns_step(TiledContext& context, TiledFunctions& functions) {
-  return ColumnsAcross(context, functions).build();
+Function lower_columns_step(TiledContext& context, TiledFunctions& functions, bool revisit) {
+  return ColumnsAcross(context, functions, revisit).build();
 }
 
 }  // namespace fovea::codegen

@@ -61,10 +61,13 @@ struct CarryFunctions {
 };
 
 // A kernel on a pair plane: `prepare` packs what a tile of rows needs and begins its accumulators,
-// `step` walks one chunk of the tile's column blocks, `finish` turns accumulators into results.
+// `step` walks one chunk of the tile's column blocks, `revisit` the same once more when the
+// accumulators are complete, for results on the plane that need them, `finish` turns accumulators
+// into results.
 struct TiledFunctions {
   Function prepare, step, finish;
   std::optional<CarryFunctions> carried;
+  std::optional<Function> revisit;
   std::optional<Function> evaluate;  // of the mask, where intervals cannot decide it
   std::vector<runtime::Tiled::Accumulator> accumulators;
   std::vector<runtime::Tiled::State> states;

@@ -31,10 +31,13 @@ void check_shared(const Graph& graph, const Kernel& kernel, const Region& region
     return mask != kNone && graph.node(mask).type.has(kernel.shared);
   };
   const bool walks = kernel.lanes == Lanes::Columns && position(region.batch, kernel.shared) &&
-                     std::ranges::all_of(region.reductions, &PlaneReduction::over_columns);
+                     std::ranges::all_of(region.reductions, &PlaneReduction::over_columns) &&
+                     std::ranges::none_of(
+                         kernel.results, [&](NodeId id) { return is_on_plane(graph, kernel, id); });
   require(
       walks && !varies(kernel.visible) && !varies(kernel.solid), Code::invalid_config,
-      "kernel '{}' says share={}: expected lanes=columns, nothing folded over rows, and an axis "
+      "kernel '{}' says share={}: expected lanes=columns, nothing folded over rows or stored on "
+      "its plane, and an axis "
       "that everything on its plane has and no mask",
       kernel.name, graph.axis(kernel.shared).name);
 }
@@ -162,8 +165,11 @@ class Lowering {
       loop.members = kernel.members;
     }
     if (!functions.prepare.outputs.empty())
-      loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
+      if (!functions.prepare.outputs.empty())
+        loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
+    if (functions.revisit)
+      loop.revisit.arguments = emit(*functions.revisit, symbol(kernel.name, "_revisit"));
     if (!functions.finish.outputs.empty())
       loop.finish.arguments = emit(functions.finish, symbol(kernel.name, "_finish"));
     if (functions.carried) {
@@ -264,6 +270,7 @@ void for_each_call(runtime::Program& program,
     call(step.plain.call, "");
     call(step.tiled.prepare, "_prepare");
     call(step.tiled.step, "");
+    call(step.tiled.revisit, "_revisit");
     call(step.tiled.finish, "_finish");
     call(step.tiled.mask.evaluate, "_evaluate");
     call(step.tiled.absorb, "_absorb");

@@ -19,9 +19,10 @@ using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
 
-Plane::Plane(TiledContext& context, TiledFunctions& functions)
+Plane::Plane(TiledContext& context, TiledFunctions& functions, bool revisit)
     : context_(context),
       functions_(functions),
+      revisit_(revisit),
       graph_(context.source.graph),
       kernel_(context.kernel),
       tiling_(context.tiling),
@@ -43,15 +44,18 @@ Plane::Plane(TiledContext& context, TiledFunctions& functions)
 
 Function Plane::build() {
   plan();
-  for (const PlaneReduction& reduction : context_.region.reductions) {
-    if (reduction.over_columns)
-      over_columns(reduction);
-    else
-      over_rows(reduction);
+  if (!revisit_) {
+    for (const PlaneReduction& reduction : context_.region.reductions) {
+      if (reduction.over_columns)
+        over_columns(reduction);
+      else
+        over_rows(reduction);
+    }
+    merge();
   }
-  merge();
+  for (const NodeId result : context_.plane_results(revisit_)) store(result);
   Function function;
-  function.name = context_.source.name;
+  function.name = context_.source.name + (revisit_ ? "_revisit" : "");
   function.outputs = outputs_;
   function.halide = signature_.halide();
   function.arguments = signature_.runtime();
@@ -110,23 +114,24 @@ Split Plane::split(const PlaneReduction& reduction) const {
   return result;
 }
 
-bool Plane::followed(NodeId maximum) const {
-  return std::ranges::any_of(context_.region.reductions,
-                             [&](const PlaneReduction& r) { return r.maximum == maximum; });
-}
-
-bool Plane::base_two(NodeId maximum) const {
-  for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
-    if (const auto found = stabilised(graph_, id);
-        found && found->maximum == maximum && found->base_two)
-      return true;
-  return false;
+PanelKey Plane::stored_panel(NodeId result) const {
+  const Node& node = graph_.node(result);
+  if (node.type.dtype != Dtype::F32) return single(result);
+  const Product product = product_of(graph_, result, context_.source.leaves);
+  PanelKey key;
+  for (const Factor& factor : product.factors)
+    key.factors.emplace_back(factor.node, factor.inverted);
+  std::ranges::sort(key.factors);
+  key.negative = product.negative;
+  return key;
 }
 
 // Contractions inside others, and those that several panels need, are panels themselves.
 void Plane::plan() {
-  for (const PlaneReduction& reduction : context_.region.reductions)
-    wanted_.insert(split(reduction).panel);
+  if (!revisit_)
+    for (const PlaneReduction& reduction : context_.region.reductions)
+      wanted_.insert(split(reduction).panel);
+  for (const NodeId result : context_.plane_results(revisit_)) wanted_.insert(stored_panel(result));
   for (bool changed = true; changed;) {
     changed = false;
     std::map<NodeId, int> users;
@@ -148,7 +153,9 @@ void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found,
   if (!seen.insert(id).second || context_.source.leaves[id] || !on_plane(id)) return;
   if (!root && panel_of(id)) return;
   const Node& node = graph_.node(id);
-  if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum)) return;
+  if (const auto exponent = stabilised(graph_, id);
+      exponent && followed(exponent->maximum) && !revisit_)
+    return;
   const bool fold = std::holds_alternative<Reduce>(node.op);
   if (fold && inside) {
     nested.insert(id);
@@ -259,7 +266,12 @@ Expr Plane::product(const PanelKey& key) {
     const Expr x = Halide::cast<float>(takes ? scaled(node, scale, point_.scope)
                                              : emitter_.value(node, point_.scope));
     if (takes) scale = 1;
-    result = !result.defined() ? (inverted ? 1.f / x : x) : inverted ? result / x : result * x;
+    // What a row is divided by is inverted once for many columns: 1 / x is exact to 22 bits if it
+    // is finite, and if not, so is no result.
+    const Expr inverse = inverted ? 1.f / x : x;
+    result = !result.defined()            ? inverse
+             : inverted && on_plane(node) ? result / x
+                                          : result * inverse;
   }
   return scale == 1 ? result : result * float(scale);
 }

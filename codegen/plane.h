@@ -64,7 +64,8 @@ inline const ir::Map* as_map(const ir::Node& node, ir::Fn fn) {
 
 class Plane {
  public:
-  Plane(TiledContext& context, TiledFunctions& functions);
+  // With `revisit` it is the second walk, which stores results on the plane only.
+  Plane(TiledContext& context, TiledFunctions& functions, bool revisit);
   virtual ~Plane() = default;
   Function build();
   static Halide::Var var(ir::AxisId axis);
@@ -101,8 +102,9 @@ class Plane {
   // --- what becomes a panel
 
   Split split(const ir::PlaneReduction& reduction) const;
-  bool followed(ir::NodeId maximum) const;
-  bool base_two(ir::NodeId maximum) const;
+  PanelKey stored_panel(ir::NodeId result) const;
+  bool followed(ir::NodeId maximum) const { return context_.is_followed(maximum); }
+  bool base_two(ir::NodeId maximum) const { return context_.is_base_two(maximum); }
   static PanelKey single(ir::NodeId id, double scale = 1) { return {{{id, false}}, false, scale}; }
   void plan();
   void find_contractions(ir::NodeId id, bool root, std::set<ir::NodeId>& found,
@@ -160,8 +162,19 @@ class Plane {
   void bind(Halide::Func f, const State& state);
   void bind_inner(Halide::Func f, ir::AxisId axis);
 
+  // --- results on the plane (plane_store.cpp)
+
+  void store(ir::NodeId result);
+  std::vector<Halide::Expr> stored_at(const Place& place, const Point& p) const;
+  void store_rows_across(Halide::Func f, const Place& place, const Panel& panel);
+  void store_columns_across(Halide::Func f, const Place& place, const Panel& panel);
+  Halide::Func turned(const Panel& panel, int lanes);
+  Halide::Expr rows_here();
+  const State& state_of(ir::NodeId reduction) const;
+
   TiledContext& context_;
   TiledFunctions& functions_;
+  const bool revisit_;
   const ir::Graph& graph_;
   const ir::Kernel& kernel_;
   const Tiling& tiling_;
@@ -193,6 +206,6 @@ class Plane {
   double deferred_scale_ = 1;
 };
 
-Function lower_columns_step(TiledContext& context, TiledFunctions& functions);
+Function lower_columns_step(TiledContext& context, TiledFunctions& functions, bool revisit);
 
 }  // namespace fovea::codegen

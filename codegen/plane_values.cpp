@@ -38,6 +38,8 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
                                      : signature_.load(id, scope, unbounded_);
   if (scope->moved) return {};
   if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
+  if (revisit_ && context_.region.find(id) != nullptr)
+    return context_.state_value(state_of(id), signature_, emitter_, scope, point_.r);
   const Node& node = graph_.node(id);
   if (on_plane(id) && id != defining_)
     if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
@@ -87,6 +89,15 @@ std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const Scope
 
 Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
   const PanelKey key = single(exponent.argument, exponent.base_two ? 1 : kLog2E);
+  if (revisit_) {
+    // The same number again as the one that the maximum was taken of, to the last bit: a product
+    // that ends it is rounded before the difference, so the comparison keeps the two from becoming
+    // one multiply-add.
+    const Expr again = scaled(exponent.argument, key.scale, scope);
+    const Expr lowest = -std::numeric_limits<float>::infinity();
+    return Halide::select(again > lowest, again, lowest) -
+           context_.state_at(state_of(exponent.maximum), signature_, emitter_, scope, point_.r);
+  }
   const Panel& x = panel(*wanted_.find(key));
   const Func& m = maxima_.at(exponent.maximum);
   std::vector<Expr> at{point_.r};

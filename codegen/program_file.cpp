@@ -152,8 +152,8 @@ constexpr auto visit_tiled = [](auto& file, auto& tiled) {
   for (auto* number : {&tiled.rows, &tiled.columns, &tiled.row_tile, &tiled.column_block,
                        &tiled.chunk, &tiled.doubt, &tiled.shared, &tiled.members})
     file.number(*number);
-  for (auto* call : {&tiled.prepare, &tiled.step, &tiled.finish, &tiled.mask.evaluate,
-                     &tiled.absorb, &tiled.recall})
+  for (auto* call : {&tiled.prepare, &tiled.step, &tiled.revisit, &tiled.finish,
+                     &tiled.mask.evaluate, &tiled.absorb, &tiled.recall})
     visit_call(file, *call);
   file.list(tiled.carried, visit_number);
   visit_predicate(file, tiled.mask.visible);

@@ -256,9 +256,9 @@ class RowsAcross final : public Plane {
 
 }  // namespace
 
-Function lower_step(TiledContext& context, TiledFunctions& functions) {
-  return context.kernel.lanes == Lanes::Columns ? lower_columns_step(context, functions)
-                                                : RowsAcross(context, functions).build();
+Function lower_step(TiledContext& context, TiledFunctions& functions, bool revisit) {
+  return context.kernel.lanes == Lanes::Columns ? lower_columns_step(context, functions, revisit)
+                                                : RowsAcross(context, functions, revisit).build();
 }
 
 }  // namespace fovea::codegen

@@ -142,6 +142,56 @@ RDom TiledContext::present(Signature& signature, const std::string& name) const 
   return RDom(0, rows, 0, left(kernel.shared, first_member(signature), kernel.members), name);
 }
 
+bool TiledContext::is_followed(NodeId maximum) const {
+  return std::ranges::any_of(region.reductions,
+                             [&](const PlaneReduction& other) { return other.maximum == maximum; });
+}
+
+bool TiledContext::is_base_two(NodeId maximum) const {
+  for (NodeId id = 0; id < static_cast<NodeId>(source.graph.nodes.size()); id++)
+    if (const auto found = stabilised(source.graph, id);
+        found && found->maximum == maximum && found->base_two)
+      return true;
+  return false;
+}
+
+Expr TiledContext::state_at(const State& state, Signature& signature, const Emitter& emitter,
+                            const ScopePtr& scope, const Expr& r) const {
+  std::vector<AxisId> axes = state.inner;
+  axes.push_back(kernel.row);
+  axes.insert(axes.end(), state.features.begin(), state.features.end());
+  const Dtype dtype = source.graph.node(state.reduction->node).type.dtype;
+  const Halide::Type type = dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(dtype);
+  Halide::ImageParam image = signature.buffer(state.buffer, type, extents(signature, axes));
+  std::vector<Expr> at;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+    at.push_back(*axis == kernel.row ? r : within(signature, *axis, scope->at[*axis]));
+  return image(at);
+}
+
+Expr TiledContext::state_value(const State& state, Signature& signature, const Emitter& emitter,
+                               const ScopePtr& scope, const Expr& r) const {
+  const NodeId id = state.reduction->node;
+  const Expr kept = state_at(state, signature, emitter, scope, r);
+  if (is_followed(id)) {
+    const Expr value = is_base_two(id) ? kept : kept * 0.69314718056f;
+    return Halide::select(kept <= -std::numeric_limits<float>::max(),
+                          -std::numeric_limits<float>::infinity(), value);
+  }
+  const bool truth = source.graph.node(id).type.dtype == Dtype::Bool;
+  return truth ? kept != Halide::cast<std::uint8_t>(0) : kept;
+}
+
+std::vector<NodeId> TiledContext::plane_results(bool late) const {
+  std::vector<NodeId> found;
+  for (const NodeId id : kernel.results)
+    if (is_on_plane(source.graph, kernel, id) &&
+        late !=
+            plane_reductions_of(source.graph, id, kernel.row, kernel.column, source.leaves).empty())
+      found.push_back(id);
+  return found;
+}
+
 namespace {
 
 Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
@@ -157,6 +207,36 @@ std::vector<Var> vars_of(const std::vector<AxisId>& axes, AxisId row, const Var&
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     result.push_back(*axis == row ? r : var(*axis));
   return result;
+}
+
+// Zeros in all columns of the tile's rows.
+Func fill(TiledContext& context, Signature& signature, Emitter& emitter, NodeId result) {
+  const AxisId row = context.kernel.row;
+  const Place& place = context.source.places.at(result);
+  RDom r(0, context.tiling.rows, "fill" + std::to_string(result));
+  r.where(r.x < signature.extent(row) - signature.number(Kind::row, 0, "row"));
+  const ScopePtr scope = context.scope(emitter, signature, r.x);
+  std::vector<Var> pure;
+  std::vector<Expr> at;
+  std::vector<Halide::VarOrRVar> order;
+  for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
+    const bool given = *axis == row || context.is_batch(*axis);
+    pure.push_back(var(*axis));
+    at.push_back(given ? scope->at[*axis] : Expr(pure.back()));
+    if (!given) order.push_back(pure.back());
+  }
+  order.push_back(r.x);
+  Func f("empty" + std::to_string(result));
+  const Dtype dtype = context.source.graph.node(result).type.dtype;
+  const Expr zero = encode(place.dtype, Halide::Internal::make_zero(emitter.type(dtype)));
+  f(pure) = Halide::undef(zero.type());
+  f(at) = zero;
+  promise(f.output_buffer(), signature.fixed_extents(place), true);
+  f.update().reorder(order);
+  const AxisId last = place.layout.back();
+  if (last != row && !context.is_batch(last))
+    f.update().vectorize(var(last), context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+  return f;
 }
 
 }  // namespace
@@ -205,6 +285,13 @@ Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& in
                                      initial.at(state.reduction->node));
     finish(f, axes, state.buffer, true);
   }
+  // What no block is visited for.
+  if (context.kernel.visible != kNone)
+    for (const bool late : {false, true})
+      for (const NodeId id : context.plane_results(late)) {
+        function.outputs.push_back(fill(context, signature, emitter, id));
+        signature.add_result(context.source.places.at(id).buffer);
+      }
   function.halide = signature.halide();
   function.arguments = signature.runtime();
   return function;
@@ -219,45 +306,11 @@ Function lower_finish(TiledContext& context, int& doubt) {
   const Expr first = signature.number(Kind::row, 0, "row");
   const AxisId shared = context.kernel.shared;
   const Expr first_member = shared == kNone ? Expr(0) : context.first_member(signature);
-  const auto state_at = [&](const State& state, const ScopePtr& scope) {
-    std::vector<AxisId> axes = state.inner;
-    axes.push_back(row);
-    axes.insert(axes.end(), state.features.begin(), state.features.end());
-    const Node& node = graph.node(state.reduction->node);
-    const Halide::Type type =
-        node.type.dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(node.type.dtype);
-    Halide::ImageParam image =
-        signature.buffer(state.buffer, type, context.extents(signature, axes));
-    std::vector<Expr> at;
-    for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
-      at.push_back(*axis == row ? scope->at[row] - first
-                                : context.within(signature, *axis, scope->at[*axis]));
-    return Expr(image(at));
-  };
-  const auto is_followed = [&](NodeId maximum) {
-    return std::ranges::any_of(context.region.reductions, [&](const PlaneReduction& other) {
-      return other.maximum == maximum;
-    });
-  };
-  const auto base_two = [&](NodeId maximum) {
-    for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++)
-      if (const auto found = stabilised(graph, id); found && found->maximum == maximum && found->base_two)
-        return true;
-    return false;
-  };
   emitter.resolve = [&](NodeId id, const ScopePtr& scope) -> Expr {
     if (context.source.leaves[id]) return signature.load(id, scope, {row});
-    for (const State& state : context.states) {
-      if (state.reduction->node != id) continue;
-      Expr value = state_at(state, scope);
-      if (is_followed(id)) {
-        const float lowest = -std::numeric_limits<float>::max();
-        if (!base_two(id)) value = value * 0.69314718056f;
-        value = Halide::select(state_at(state, scope) <= lowest,
-                               -std::numeric_limits<float>::infinity(), value);
-      }
-      return graph.node(id).type.dtype == Dtype::Bool ? value != Halide::cast<std::uint8_t>(0) : value;
-    }
+    for (const State& state : context.states)
+      if (state.reduction->node == id)
+        return context.state_value(state, signature, emitter, scope, scope->at[row] - first);
     return {};
   };
   const auto is_walked = [&](AxisId axis) {
@@ -267,7 +320,8 @@ Function lower_finish(TiledContext& context, int& doubt) {
   function.name = context.source.name + "_finish";
   for (const NodeId result : context.kernel.results) {
     const auto* reduction = context.region.find(result);
-    if (reduction && !reduction->over_columns) continue;  // already where it belongs
+    const bool on_plane = is_on_plane(graph, context.kernel, result);
+    if (on_plane || (reduction && !reduction->over_columns)) continue;  // already where it belongs
     const Place& place = context.source.places.at(result);
     const RDom r = context.present(signature, "r" + std::to_string(result));
     const ScopePtr scope = context.scope(emitter, signature, r.x);
@@ -304,7 +358,7 @@ Function lower_finish(TiledContext& context, int& doubt) {
   // Rows whose scores all fell to -inf: masked, or too large for f32.
   std::vector<const State*> maxima;
   for (const State& state : context.states)
-    if (is_followed(state.reduction->node) &&
+    if (context.is_followed(state.reduction->node) &&
         std::ranges::all_of(state.inner, [&](AxisId axis) { return axis == shared; }))
       maxima.push_back(&state);
   if (!maxima.empty()) {
@@ -318,7 +372,8 @@ Function lower_finish(TiledContext& context, int& doubt) {
     if (shared != kNone) scope->at[shared] = first_member + m;
     Expr fell = Halide::Internal::const_false();
     for (const State* state : maxima)
-      fell = fell || state_at(*state, scope) == -std::numeric_limits<float>::max();
+      fell = fell || context.state_at(*state, signature, emitter, scope, r) ==
+                         -std::numeric_limits<float>::max();
     for (const AxisId axis : axes) fell = fell && scope->at[axis] < signature.extent(axis);
     Func f("doubt");
     f(shared == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m}) = Halide::select(fell, 1, 0);
@@ -473,7 +528,9 @@ TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Reg
                            const std::function<int(runtime::Buffer)>& add) {
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
   TiledFunctions functions;
-  functions.step = lower_step(context, functions);
+  functions.step = lower_step(context, functions, false);
+  if (!context.plane_results(true).empty())
+    functions.revisit = lower_step(context, functions, true);
   if (kernel.carries) functions.carried = lower_carry(context);
   std::map<NodeId, double> initial;
   for (const State& state : context.states) {

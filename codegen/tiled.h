@@ -73,6 +73,16 @@ struct TiledContext {
   // Row operands are as far as they go without columns and depend on memory.
   bool is_row_operand(ir::NodeId id) const;
   bool touches_memory(ir::NodeId id) const;
+  // Whether some sum follows this maximum: its state is then in units of base 2.
+  bool is_followed(ir::NodeId maximum) const;
+  bool is_base_two(ir::NodeId maximum) const;
+  // A row accumulator at row r of the tile as it is kept, and as the value of its node.
+  Halide::Expr state_at(const State& state, Signature& signature, const Emitter& emitter,
+                        const ScopePtr& scope, const Halide::Expr& r) const;
+  Halide::Expr state_value(const State& state, Signature& signature, const Emitter& emitter,
+                           const ScopePtr& scope, const Halide::Expr& r) const;
+  // Results on the plane: those that need no accumulator of the tile, or those that do.
+  std::vector<ir::NodeId> plane_results(bool late) const;
   // The coordinates of a point of the tile. A shared axis has that of its first member.
   ScopePtr scope(Emitter& emitter, Signature& signature, const Halide::Expr& row) const;
   Halide::Expr first_member(Signature& signature) const;
@@ -84,7 +94,7 @@ struct TiledContext {
 };
 
 Function lower_prepare(TiledContext& context, const std::map<ir::NodeId, double>& initial);
-Function lower_step(TiledContext& context, TiledFunctions& functions);
+Function lower_step(TiledContext& context, TiledFunctions& functions, bool revisit);
 Function lower_finish(TiledContext& context, int& doubt);
 Function lower_evaluate(TiledContext& context);
 CarryFunctions lower_carry(TiledContext& context);

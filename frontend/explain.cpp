@@ -41,13 +41,20 @@ class PlaneCost {
   PlaneCost(const Graph& graph, const Region& region, const Extents& extents)
       : graph_(graph), region_(region), extents_(extents) {}
 
-  double flops() {
+  double flops(const ir::Kernel& kernel) {
     for (const PlaneReduction& reduction : region_.reductions) {
       const Node& node = graph_.node(reduction.node);
       if (std::get<Reduce>(node.op).fn != ReduceFn::Sum) continue;
       const double features = others(node.type);
       if (features > 1) total_ += 2 * features;
       visit(node.inputs[0]);
+    }
+    // What is stored on the plane and needs whole rows is computed in a second walk.
+    for (const NodeId result : kernel.results) {
+      if (!is_on_plane(graph_, kernel, result)) continue;
+      if (!plane_reductions_of(graph_, result, region_.row, region_.column, region_.leaves).empty())
+        seen_.clear();
+      visit(result);
     }
     return total_;
   }
@@ -195,6 +202,10 @@ class Explainer {
       for (const NodeId id : kernel.results) report.plane_elements_stored += plane_elements(id);
       return report;
     }
+    for (const NodeId id : kernel.results)
+      if (is_on_plane(graph_, kernel, id))
+        report.plane_elements_stored +=
+            static_cast<std::int64_t>(product(extents_, graph_.node(id).type.axes));
     const Region region = region_of(graph_, kernel);
     report.row_axis = graph_.axis(kernel.row).name;
     report.column_axis = graph_.axis(kernel.column).name;
@@ -206,7 +217,7 @@ class Explainer {
     report.chunk = kernel.chunk;
     report.lanes = kernel.lanes == Lanes::Rows ? "rows" : "columns";
     const double visited = count_tiles(kernel, region, report);
-    const double each = PlaneCost(graph_, region, extents_).flops();
+    const double each = PlaneCost(graph_, region, extents_).flops(kernel);
     report.flops = each * visited + carried_flops(kernel, region, report);
     report.flops_all = each * static_cast<double>(report.batch) * static_cast<double>(report.rows) *
                        static_cast<double>(report.columns);

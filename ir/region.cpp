@@ -191,15 +191,21 @@ NodeId followed_maximum(const Graph& graph, NodeId reduction, AxisId row, AxisId
   return linearity.of(node.inputs[0]) == Degree::Linear ? found : kNone;
 }
 
+bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node) {
+  return kernel.row != kNone && on_plane(graph.node(node), kernel.row, kernel.column);
+}
+
 Region make_region(const Graph& graph, AxisId row, AxisId column,
-                   const std::vector<NodeId>& reductions, Leaves leaves) {
+                   const std::vector<NodeId>& reductions, Leaves leaves,
+                   const std::vector<NodeId>& plane_results) {
   Region region{row, column, std::move(leaves), {}, {}};
   for (const NodeId node : reductions) {
     const Reduce& reduce = std::get<Reduce>(graph.node(node).op);
     NodeId maximum = followed_maximum(graph, node, row, column, region.leaves);
     region.reductions.push_back({node, reduce.axis == column, maximum});
   }
-  // Batch axes: had by every plane factor of every reduction and by every reduction itself.
+  // Batch axes: had by every plane factor of every reduction and by every reduction itself, and by
+  // every result on the plane.
   std::optional<std::vector<AxisId>> common;
   const auto restrict_to = [&](const Type& type) {
     std::vector<AxisId> kept;
@@ -217,9 +223,11 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
       for (const AxisId axis : graph.node(factor).type.axes) plane.axes.push_back(axis);
     restrict_to(plane);
   }
+  for (const NodeId node : plane_results) restrict_to(graph.node(node).type);
   // An axis that is folded on the plane (heads mixed with heads) is not walked outside.
   std::vector<bool> seen(graph.nodes.size());
   std::vector<NodeId> stack(reductions);
+  stack.insert(stack.end(), plane_results.begin(), plane_results.end());
   while (!stack.empty()) {
     const NodeId id = stack.back();
     stack.pop_back();
@@ -248,7 +256,10 @@ Region region_of(const Graph& graph, const Kernel& kernel) {
   std::vector<NodeId> reductions;
   for (const NodeId id : kernel.results)
     collect(graph, id, kernel.row, kernel.column, leaves, seen, reductions);
-  return make_region(graph, kernel.row, kernel.column, reductions, std::move(leaves));
+  std::vector<NodeId> plane;
+  for (const NodeId id : kernel.results)
+    if (is_on_plane(graph, kernel, id)) plane.push_back(id);
+  return make_region(graph, kernel.row, kernel.column, reductions, std::move(leaves), plane);
 }
 
 }  // namespace fovea::ir

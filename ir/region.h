@@ -68,11 +68,15 @@ std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId 
 NodeId followed_maximum(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
                         const Leaves& leaves);
 
+// Whether a node has both axes of a kernel's plane.
+bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node);
+
 // The region of one of the graph's kernels.
 Region region_of(const Graph& graph, const Kernel& kernel);
 
-// The same for kernels that are being made.
+// The same for kernels that are being made; `plane_results` lie on the plane.
 Region make_region(const Graph& graph, AxisId row, AxisId column,
-                   const std::vector<NodeId>& reductions, Leaves leaves);
+                   const std::vector<NodeId>& reductions, Leaves leaves,
+                   const std::vector<NodeId>& plane_results = {});
 
 }  // namespace fovea::ir

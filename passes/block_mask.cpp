@@ -197,6 +197,8 @@ std::string describe(const ir::Graph& graph, NodeId id) {
     return std::string(name(reduce->fn)) + " over " + graph.axis(reduce->axis).name +
            (of.empty() ? "" : " of " + of);
   }
+  const auto output = std::ranges::find(graph.outputs, id, &ir::Output::node);
+  if (output != graph.outputs.end()) return output->name;
   return node.name.empty() ? "a value of the row" : node.name;
 }
 
@@ -204,9 +206,7 @@ Found find(const ir::Graph& graph, const ir::Kernel& kernel) {
   Found found = find_masks(graph, kernel);
   const bool stores_plane = std::ranges::any_of(
       kernel.results, [&](NodeId id) { return is_on_plane(kernel, graph.node(id).type); });
-  if (stores_plane) {
-    found.why = "a result lies on the plane";
-  } else if (plane_reductions(graph, kernel).empty()) {
+  if (plane_reductions(graph, kernel).empty() && !stores_plane) {
     found.why = "nothing is reduced";
   } else if (found.masks.empty()) {
     found.why = "no mask";

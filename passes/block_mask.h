@@ -6,15 +6,15 @@
 //
 // The masks of a kernel are the conditions of `where` with a constant branch, and bools that are
 // computed with as numbers or folded. `visible` is false only where every reduction of the plane
-// gets nothing: a zero to a sum, -inf to a maximum. `solid` is the conjunction (a tree of &&) of
-// all masks but those of what has no columns, which are applied to rows anyway: in a block where it holds, each of its terms may be taken for true and the operand of
+// gets nothing: a zero to a sum, -inf to a maximum, and every result on it is zero. `solid` is the
+// conjunction (a tree of &&) of all masks but those of what has no columns, which are applied to
+// rows anyway: in a block where it holds, each of its terms may be taken for true and the operand of
 // a negated term for false, also inside of `all(axis, …)`, which stands over axes that only some
 // values have.
 //
 // Needs: kernels (fuse). Leaves alone: masks that depend on the plane's own reductions or
-// contractions (they cannot be known before), and those used at other coordinates too. Kernels that
-// store a value of the plane visit everything. Why there is no `visible` is appended to the
-// kernel's reason.
+// contractions (they cannot be known before), and those used at other coordinates too. Why there is
+// no `visible` is appended to the kernel's reason.
 #pragma once
 
 #include "ir/graph.h"

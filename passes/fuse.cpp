@@ -39,8 +39,13 @@ class Fuser {
     find_inner_sums();
   }
 
-  std::vector<Kernel> kernels() {
-    for (const Output& output : graph_.outputs) need(output.node);
+  // Nothing if they would need each other in a circle.
+  std::optional<std::vector<Kernel>> kernels(bool stores_in_tiles) {
+    for (const Output& output : graph_.outputs) {
+      const auto group = stores_in_tiles ? group_storing(output.node) : std::nullopt;
+      if (group) stored_by_[output.node] = *group;
+      need(output.node);
+    }
     for (const Axis& axis : graph_.axes)
       if (axis.degree != kNone) need(axis.degree);
     while (!todo_.empty()) {
@@ -63,6 +68,10 @@ class Fuser {
   // A needed node's kernel computes it from inputs and other needed nodes; find those.
   void expand(NodeId id) {
     std::set<NodeId> seen;
+    if (const auto storing = stored_by_.find(id); storing != stored_by_.end()) {
+      walk_tiled(id, storing->second, seen);
+      return;
+    }
     const int group = group_of_[id];
     if (const AxisId axis = walks_.axis_of(id); axis != kNone) {
       walk_along(id, axis, seen);
@@ -217,6 +226,78 @@ class Fuser {
     return !sources(graph_, id, false).empty();
   }
 
+  // --- outputs on a plane
+
+  // The group that stores an output of its plane, tile by tile: one that folds it, or the last of
+  // those whose results it needs; a group of its own where that one cannot. Nothing for what is no
+  // function of a plane's reductions, and folded nowhere: a product of matrices with its end.
+  std::optional<int> group_storing(NodeId id) {
+    const Node& node = graph_.node(id);
+    const auto plane = std::ranges::find_if(planes_, [&](const Plane& of) {
+      return node.type.has(of.first) && node.type.has(of.second);
+    });
+    if (plane == planes_.end() || group_of_[id] != kNone ||
+        std::holds_alternative<Input>(node.op) || node.type.dtype == Dtype::I4 ||
+        stored_by_.contains(id) || !is_tileable(graph_, id, *plane))
+      return std::nullopt;
+    std::set<int> needed, users;
+    for (const NodeId at : below(id))
+      if (group_of_[at] != kNone) needed.insert(group_of_[at]);
+    for (std::size_t g = 0; g < groups_.size(); g++)
+      if (std::ranges::any_of(groups_[g].reductions, [&](NodeId r) {
+            return reaches(r, [&](NodeId at) { return at == id; });
+          }))
+        users.insert(static_cast<int>(g));
+    for (const int group : needed.empty() ? users : needed)
+      if (groups_[group].plane == *plane && can_store(group, id, users)) return group;
+    if (needed.empty() || std::ranges::any_of(users, [&](int g) { return needed.contains(g); }))
+      return std::nullopt;
+    groups_.push_back({{*plane, {}}, {}});
+    return static_cast<int>(groups_.size()) - 1;
+  }
+
+  // Whether the walk of a group can store a value of its plane: of its own results only those of
+  // whole rows are needed, nothing else depends on the group, and the same axes are walked outside.
+  bool can_store(int group, NodeId id, const std::set<int>& users) const {
+    const Group& to = groups_[group];
+    for (const NodeId at : below(id)) {
+      const Reduce* reduce = std::get_if<Reduce>(&graph_.node(at).op);
+      if (group_of_[at] == group && reduce->axis != to.plane.second) return false;
+      if (group_of_[at] != group && is_fold(graph_.node(at)) && at != id && !on_plane_of(to, at) &&
+          reaches(at, group))
+        return false;
+    }
+    for (const int user : users)
+      if (user != group &&
+          std::ranges::any_of(to.reductions, [&](NodeId r) { return reaches(r, user); }))
+        return false;
+    const auto walked = [&](const std::vector<NodeId>& also) {
+      return make_region(graph_, to.plane.first, to.plane.second, to.reductions,
+                         Leaves(graph_.nodes.size()), also)
+          .batch;
+    };
+    return walked({}) == walked({id});
+  }
+
+  bool on_plane_of(const Group& group, NodeId id) const {
+    const Type& type = graph_.node(id).type;
+    return type.has(group.plane.first) && type.has(group.plane.second);
+  }
+
+  // All nodes that a node is computed from, and itself.
+  std::set<NodeId> below(NodeId id) const {
+    std::set<NodeId> seen;
+    std::vector<NodeId> stack{id};
+    while (!stack.empty()) {
+      const NodeId at = stack.back();
+      stack.pop_back();
+      if (!seen.insert(at).second) continue;
+      const std::vector<NodeId>& inputs = graph_.node(at).inputs;
+      stack.insert(stack.end(), inputs.begin(), inputs.end());
+    }
+    return seen;
+  }
+
   // --- element-wise consumers of row results end the kernel
 
   // The group whose row results `id` needs, and no other; nothing if it cannot end a kernel.
@@ -276,8 +357,9 @@ class Fuser {
   }
 
   void attach() {
-    std::map<NodeId, int> ending;
+    std::map<NodeId, int> ending = stored_by_;
     for (const NodeId id : needed_) {
+      if (ending.contains(id)) continue;
       if (group_of_[id] != kNone || !std::holds_alternative<Map>(graph_.node(id).op)) continue;
       others_.clear();
       if (const auto group = ends(id)) ending[id] = *group;
@@ -345,7 +427,7 @@ class Fuser {
     return "not fused: " + title(plane) + " holds what no tile of it tells";
   }
 
-  std::vector<Kernel> ordered() {
+  std::optional<std::vector<Kernel>> ordered() {
     std::vector<Kernel> result;
     for (const Group& group : groups_) {
       if (group.results.empty()) continue;
@@ -357,6 +439,7 @@ class Fuser {
       kernel.reason = "fused: " + std::to_string(count) +
                       (count == 1 ? " reduction" : " reductions") + " of " + title(group.plane) +
                       " in one walk";
+      if (count == 0) kernel.reason = "fused: an output on " + title(group.plane) + ", in tiles";
       result.push_back(std::move(kernel));
     }
     for (const NodeId id : plain_) {
@@ -375,7 +458,7 @@ class Fuser {
     while (!result.empty()) {
       const auto ready =
           std::ranges::find_if(result, [&](const Kernel& k) { return is_ready(k, done); });
-      invariant(ready != result.end(), "kernels depend on each other in a circle");
+      if (ready == result.end()) return std::nullopt;
       for (const NodeId id : ready->results) done.insert(id);
       ready->name = title(ready->results.back(), sorted.size());
       sorted.push_back(std::move(*ready));
@@ -415,6 +498,7 @@ class Fuser {
   std::set<NodeId> needed_;
   std::vector<NodeId> todo_;
   std::vector<NodeId> plain_;
+  std::map<NodeId, int> stored_by_;  // outputs on a plane: the group that stores them
   std::set<NodeId> inner_sums_;
   mutable std::set<NodeId> others_;
   mutable std::set<NodeId> stored_;
@@ -430,16 +514,22 @@ Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels) {
 
 }  // namespace
 
-Graph fuse(const Graph& graph, const Target&) {
+Graph fuse(const Graph& graph, const Target& target) {
   if (!graph.kernels.empty()) return graph;
-  Planes planes = find_planes(graph);
-  Walks walks(graph, planes.group_of);
-  return with_kernels(graph, Fuser(graph, std::move(planes), std::move(walks)).kernels());
+  const Planes planes = find_planes(graph);
+  const Walks walks(graph, planes.group_of);
+  // An output that one walk stores and others read may tie walks that were free of each other.
+  for (const bool stores_in_tiles : {true, false})
+    if (auto kernels = Fuser(graph, planes, walks).kernels(stores_in_tiles))
+      return with_kernels(graph, std::move(*kernels));
+  return partition_unfused(graph, target);
 }
 
 Graph partition_unfused(const Graph& graph, const Target&) {
   if (!graph.kernels.empty()) return graph;
-  Graph result = with_kernels(graph, Fuser(graph, no_planes(graph), Walks(graph)).kernels());
+  auto kernels = Fuser(graph, no_planes(graph), Walks(graph)).kernels(false);
+  invariant(kernels.has_value(), "kernels off the plane depend on each other in a circle");
+  Graph result = with_kernels(graph, std::move(*kernels));
   for (Kernel& kernel : result.kernels) kernel.reason = "unfused on request";
   return result;
 }

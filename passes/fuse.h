@@ -9,10 +9,11 @@
 // Reductions of one plane are computed in one walk unless one needs another's result; a sum that is
 // linear in exp(x - max(x)) does not need the maximum before (it is rescaled as the maximum grows).
 // Sums over columns and over rows of the plane go into the same walk. Element-wise consumers of row
-// results become the end of the kernel. Neighbours, on an axis that is ragged or along which
-// something is gathered, are walked for each point of a result by a kernel of its own (walks.h).
-// Everything else is a kernel off the plane for every reduction, scan, top-k and output, but for the
-// inner sums of sum(a, sum(b, x * y)) of matrices.
+// results become the end of the kernel. An output on the plane that is a function of row results is
+// stored by the kernel that has them, or by one of its own where that cannot. Neighbours, on an axis
+// that is ragged or along which something is gathered, are walked for each point of a result by a
+// kernel of its own (walks.h). Everything else is a kernel off the plane for every reduction, scan,
+// top-k and output, but for the inner sums of sum(a, sum(b, x * y)) of matrices.
 //
 // Needs: nothing. Leaves alone: graphs that have kernels; planes too small to be worth it, and ones
 // that are read at other coordinates (the reason is kept for `explain`).

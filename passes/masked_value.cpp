@@ -354,6 +354,12 @@ bool contributes_nothing(const ir::Graph& graph, const ir::Kernel& kernel,
     if (blames != nullptr) *blames = reduction;
     return false;
   }
+  for (const NodeId result : kernel.results) {
+    if (!is_on_plane(kernel, graph.node(result).type)) continue;
+    if (is(values[static_cast<std::size_t>(result)], 0)) continue;
+    if (blames != nullptr) *blames = result;
+    return false;
+  }
   const std::vector<Value> empty = evaluation.in_empty_rows();
   for (const auto& [operand, fn] : presumed) {
     const Value& x = empty[static_cast<std::size_t>(operand)];

@@ -28,13 +28,14 @@ bool is_on_plane(const ir::Kernel& kernel, const ir::Type& type);
 std::vector<ir::NodeId> plane_reductions(const ir::Graph& graph, const ir::Kernel& kernel);
 
 // Whether nothing of the plane's elements at which all `exclusions` apply reaches the results: sums
-// get zeros, maxima -inf, minima inf.
+// get zeros, maxima -inf, minima inf, and results on the plane are zero there.
 //
 // The usual liberty of -inf is taken: what is added to an infinity, and what a row is shifted or
 // divided by, is taken to be finite, in particular what comes from outside of the kernel. A row
 // shift or divisor that is not finite in a row where everything is excluded (a softmax without the
 // guard of Builder::softmax) is accepted only if all results are NaN in such a row anyway.
-// `blames`, if given, is set to the reduction that still gets something.
+// `blames`, if given, is set to the reduction that still gets something, or to the result that has
+// it.
 bool contributes_nothing(const ir::Graph& graph, const ir::Kernel& kernel,
                          std::span<const Exclusion> exclusions, ir::NodeId* blames = nullptr);
 

@@ -37,6 +37,24 @@ double volume(const Graph& graph, const Plane& plane) {
   return extent_of(graph, plane.first) * extent_of(graph, plane.second);
 }
 
+bool is_on(const Graph& graph, NodeId id, const Plane& plane) {
+  const Type& type = graph.node(id).type;
+  return type.has(plane.first) && type.has(plane.second);
+}
+
+bool computes(const Graph& graph, NodeId id) {  // holds a contraction: worth sharing
+  std::vector<NodeId> stack{id};
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId at = stack.back();
+    stack.pop_back();
+    if (!seen.insert(at).second) continue;
+    if (std::holds_alternative<Reduce>(graph.node(at).op)) return true;
+    for (const NodeId input : graph.node(at).inputs) stack.push_back(input);
+  }
+  return false;
+}
+
 class Finder {
   static constexpr int kVotesOfMaximum = 1000;
 
@@ -85,7 +103,8 @@ class Finder {
   void assign_planes() {
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
       for (const Plane& plane : found_.planes)
-        if (is_plane_reduction(graph_, id, plane.first, plane.second) && fusable(id, plane)) {
+        if (is_plane_reduction(graph_, id, plane.first, plane.second) &&
+            is_tileable(graph_, id, plane)) {
           plane_of_.emplace(id, plane);
           break;
         }
@@ -191,54 +210,10 @@ class Finder {
         into.insert(id);  // a sum that follows a maximum walks with it
         continue;
       }
-      if (is_on(id, plane) && computes(id)) into.insert(id);
+      if (is_on(graph_, id, plane) && computes(graph_, id)) into.insert(id);
       for (const NodeId input : node.inputs) stack.push_back(input);
     }
     into.insert(reduction);
-  }
-
-  bool is_on(NodeId id, const Plane& plane) const {
-    const Type& type = graph_.node(id).type;
-    return type.has(plane.first) && type.has(plane.second);
-  }
-
-  bool computes(NodeId id) const {  // holds a contraction: worth sharing
-    std::vector<NodeId> stack{id};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId at = stack.back();
-      stack.pop_back();
-      if (!seen.insert(at).second) continue;
-      if (std::holds_alternative<Reduce>(graph_.node(at).op)) return true;
-      for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
-    }
-    return false;
-  }
-
-  // Everything on the plane must be computable from a tile: no reads of computed plane values at
-  // other rows or columns (of what lies off the plane the folds are stored, and read anywhere), no
-  // scans, no ragged folds.
-  bool fusable(NodeId reduction, const Plane& plane) const {
-    std::vector<NodeId> stack{reduction};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (!seen.insert(id).second) continue;
-      const Node& node = graph_.node(id);
-      if (id != reduction && !is_on(id, plane)) continue;
-      if (std::holds_alternative<Scan>(node.op) || std::holds_alternative<TopK>(node.op))
-        return false;
-      if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
-        if (is_ragged(graph_, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;
-      if (std::holds_alternative<Read>(node.op) && is_on(node.inputs[0], plane) &&
-          computes(node.inputs[0]))
-        return false;
-      for (const AxisId axis : node.type.axes)
-        if (is_ragged(graph_, axis)) return false;
-      for (const NodeId input : node.inputs) stack.push_back(input);
-    }
-    return true;
   }
 
   const Graph& graph_;
@@ -311,6 +286,28 @@ std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
     if (best) return best;
   }
   return best;
+}
+
+bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
+  std::vector<NodeId> stack{node};
+  std::set<NodeId> seen;
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (!seen.insert(id).second) continue;
+    const Node& at = graph.node(id);
+    if (id != node && !is_on(graph, id, plane)) continue;
+    if (std::holds_alternative<Scan>(at.op) || std::holds_alternative<TopK>(at.op)) return false;
+    if (const Reduce* reduce = std::get_if<Reduce>(&at.op))
+      if (is_ragged(graph, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;
+    if (std::holds_alternative<Read>(at.op) && is_on(graph, at.inputs[0], plane) &&
+        computes(graph, at.inputs[0]))
+      return false;
+    for (const AxisId axis : at.type.axes)
+      if (is_ragged(graph, axis)) return false;
+    stack.insert(stack.end(), at.inputs.begin(), at.inputs.end());
+  }
+  return true;
 }
 
 bool is_large(const Graph& graph, const Plane& plane) {

@@ -40,6 +40,11 @@ std::set<ir::NodeId> sources(const ir::Graph& graph, ir::NodeId node, bool indic
 // differ most; nothing if they do not.
 std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reduction);
 
+// Whether a node on a plane can be computed from a tile of it: no reads of computed plane values at
+// other rows or columns (of what lies off the plane the folds are stored, and read anywhere), no
+// scans, nothing ragged.
+bool is_tileable(const ir::Graph& graph, ir::NodeId node, const Plane& plane);
+
 // Whether a plane is worth a walk.
 bool is_large(const ir::Graph& graph, const Plane& plane);
 

@@ -132,13 +132,16 @@ std::vector<NodeId> wide_operands(const Graph& graph, const Region& region) {
   return found;
 }
 
-// Heads that read the same keys and values become members of one walk over them.
+// Heads that read the same keys and values become members of one walk over them, where all that it
+// leaves is of rows.
 void share(const Graph& graph, const Region& region, Kernel& kernel) {
   const auto masked = [&](NodeId mask, AxisId axis) {
     return mask != kNone && graph.node(mask).type.has(axis);
   };
+  const bool stores = std::ranges::any_of(
+      kernel.results, [&](NodeId id) { return is_on_plane(graph, kernel, id); });
   const std::vector<NodeId> operands = wide_operands(graph, region);
-  if (operands.empty()) return;
+  if (stores || operands.empty()) return;
   for (auto axis = region.batch.rbegin(); axis != region.batch.rend(); ++axis) {
     if (masked(kernel.visible, *axis) || masked(kernel.solid, *axis)) continue;
     std::int64_t group = 0;

@@ -87,6 +87,7 @@ void Lane::point_all(const Step& step, Calls& calls) {
   } else if (step.kind == Step::Kind::tiled) {
     point(step.tiled.prepare, {}, 0, calls.prepare);
     point(step.tiled.step, {}, 0, calls.step);
+    point(step.tiled.revisit, {}, 0, calls.revisit);
     point(step.tiled.finish, {}, 0, calls.finish);
     point(step.tiled.mask.evaluate, {}, 0, calls.evaluate);
     point(step.tiled.absorb, {}, 0, calls.absorb);

@@ -157,6 +157,7 @@ class Layouter {
     if (tiled.doubt >= 0 && !is_buffer(tiled.doubt))
       return wrong("the doubt of step '", step.name, "' does not exist");
     return check_arguments(step, tiled.prepare, true) && check_arguments(step, tiled.step, true) &&
+           check_arguments(step, tiled.revisit, true) &&
            check_arguments(step, tiled.finish, true) &&
            check_arguments(step, tiled.mask.evaluate, true) &&
            check_arguments(step, tiled.absorb, true) && check_arguments(step, tiled.recall, true);

@@ -109,8 +109,8 @@ struct Mask {
 };
 
 // A step over a pair plane: for every batch coordinate, for every tile of rows: prepare; for every
-// chunk of the tile's block list, in ascending order: step; finish. A tile without blocks still gets
-// prepare and finish.
+// chunk of the tile's block list, in ascending order: step; then for every chunk again: revisit;
+// finish. A tile without blocks still gets prepare and finish.
 struct Tiled {
   std::vector<int> batch;  // symbols, slowest first
   // An index into `batch`, or -1: of that symbol `members` coordinates are one tile, from the one
@@ -120,6 +120,7 @@ struct Tiled {
   int columns = -1;        // symbol
   int row_tile = 0, column_block = 0, chunk = 0;
   Call prepare, step, finish;  // prepare and finish may be null
+  Call revisit;                // null if what is on the plane needs no row to be known as a whole
   // A state for all tiles of a batch coordinate, which then run in order on one thread: `absorb`
   // adds `blocks` to it and makes it relative to `row`, `recall` adds it to what a tile begins with.
   // Blocks that need no mask are absorbed, once, and never stepped over; later tiles need no mask

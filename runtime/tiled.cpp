@@ -206,13 +206,16 @@ const BlockList& TiledRun::list_of(Lane& lane, BlockList& into, Status& status) 
   return into;
 }
 
-Status TiledRun::walk(Lane& lane, const BlockList& list) const {
+// Calls once for every chunk of the list.
+Status TiledRun::walk(Lane& lane, const BlockList& list, const Call& each,
+                      const std::vector<void*>& arguments) const {
+  if (!each.function) return {};
   const auto count = static_cast<int>(list.blocks.size());
   for (int first = 0; first < count; first += tiled_.chunk) {
     lane.here = std::min(tiled_.chunk, count - first);
     lane.clear = std::clamp(list.clear - first, 0, lane.here);
     lane.set_blocks(list.blocks.data() + first, lane.here);
-    if (Status status = call(tiled_.step, lane.calls(index_).step); !status.ok()) return status;
+    if (Status status = call(each, arguments); !status.ok()) return status;
   }
   return {};
 }
@@ -224,11 +227,18 @@ Status TiledRun::tile(Lane& lane) const {
   if (status.ok()) status = call(tiled_.prepare, lane.calls(index_).prepare);
   const bool carries = tiled_.recall.function && status.ok();
   const BlockList& list = carries ? carry(lane, all, status) : all;
-  if (status.ok()) status = parts_ == 1 ? walk(lane, list) : walk_parts(lane, list);
-  return status.ok() ? finish(lane) : status;
+  if (status.ok()) status = parts_ == 1 ? step(lane, list) : walk_parts(lane, list);
+  return status.ok() ? finish(lane, list) : status;
 }
 
-Status TiledRun::finish(Lane& lane) const {
+Status TiledRun::step(Lane& lane, const BlockList& list) const {
+  return walk(lane, list, tiled_.step, lane.calls(index_).step);
+}
+
+// What is left to do when the states are those of all blocks.
+Status TiledRun::finish(Lane& lane, const BlockList& list) const {
+  if (Status status = walk(lane, list, tiled_.revisit, lane.calls(index_).revisit); !status.ok())
+    return status;
   if (tiled_.doubt >= 0)
     std::fill_n(static_cast<std::int32_t*>(lane.data(tiled_.doubt)),
                 tiled_.members * tiled_.row_tile, 0);

@@ -36,7 +36,7 @@ Status TiledRun::walk_parts(Lane& lane, const BlockList& list) const {
     take_part(list, part, parts_, lane.part);
     if (lane.part.blocks.empty()) continue;
     memory_.load_states(lane, begin);
-    if (Status status = walk(lane, lane.part); !status.ok()) return status;
+    if (Status status = step(lane, lane.part); !status.ok()) return status;
     memory_.save_states(lane, begin + (static_cast<std::size_t>(part) + 1) * each);
   }
   join(lane, list, begin, begin + each);
@@ -100,15 +100,16 @@ Status TiledRun::run_apart(ThreadPool& pool, const Band& band) {
       if (lane.part.blocks.empty()) continue;
       enter(lane, band, item / parts_, n);
       memory_.load(lane, prepared(tile));
-      if (Status status = walk(lane, lane.part); !status.ok()) return status;
+      if (Status status = step(lane, lane.part); !status.ok()) return status;
       memory_.save_states(lane, prepared(tile) + whole + static_cast<std::size_t>(part) * each);
     }
     return {};
   };
   const auto join_tile = [&](Lane& lane, std::int64_t tile) -> Status {
     enter(lane, band, tile / band.length, tile % band.length);
+    if (tiled_.revisit.function) memory_.load(lane, prepared(tile));
     join(lane, list(tile), prepared(tile), prepared(tile) + whole);
-    if (Status status = finish(lane); !status.ok()) return status;
+    if (Status status = finish(lane, list(tile)); !status.ok()) return status;
     apart.doubts[static_cast<std::size_t>(tile)] = any_doubt(lane) ? 1 : 0;
     return tiled_.accumulators.empty() ? settle_tile(lane) : Status{};
   };

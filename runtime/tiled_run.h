@@ -46,10 +46,12 @@ class TiledRun {
   Status call(const Call& call, const std::vector<void*>& arguments) const;
   const BlockList& list_of(Lane& lane, BlockList& into, Status& status) const;
   const BlockList& carry(Lane& lane, const BlockList& list, Status& status) const;
-  Status walk(Lane& lane, const BlockList& list) const;
+  Status walk(Lane& lane, const BlockList& list, const Call& each,
+              const std::vector<void*>& arguments) const;
+  Status step(Lane& lane, const BlockList& list) const;
   Status walk_parts(Lane& lane, const BlockList& list) const;
   Status tile(Lane& lane) const;
-  Status finish(Lane& lane) const;
+  Status finish(Lane& lane, const BlockList& list) const;
 
   // --- parts of tiles on several lanes
 

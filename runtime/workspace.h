@@ -53,7 +53,7 @@ class alignas(128) Lane {
 
   // Arguments of one step; results of Plain steps are the crops.
   struct Calls {
-    std::vector<void*> prepare, step, finish, evaluate, absorb, recall;
+    std::vector<void*> prepare, step, revisit, finish, evaluate, absorb, recall;
     int first_crop = 0;  // of the results
   };
 

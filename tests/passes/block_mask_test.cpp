@@ -252,11 +252,15 @@ TEST_CASE("reasons why everything is visited") {
   CHECK(masks_of("out o = sum(j, where(j <= i, s, 0.0) * v) + sum(j, s * v)\n").visible == "");
 }
 
-TEST_CASE("a stored plane is written everywhere, without a mask where it can") {
+TEST_CASE("a stored plane is left alone where it is zero, and without a mask where it can") {
   const Shown shown = masks_of("out p = softmax(j, where(j <= i, s, -inf))\n");
-  CHECK(shown.visible == "");
+  CHECK(shown.visible == "j <= i");
   CHECK(shown.solid == "j <= i");
-  CHECK(shown.reason == "all blocks: a result lies on the plane");
+  CHECK(shown.reason == "");
+  const Shown infinite = masks_of("out p = where(j <= i, s, -inf)\n");
+  CHECK(infinite.visible == "");
+  CHECK(infinite.solid == "j <= i");
+  CHECK(infinite.reason == "all blocks: the mask does not exclude: p");
 }
 
 TEST_CASE("a mask known only with the scores is none") {
