@@ -215,6 +215,9 @@ std::optional<bool> when_solid(const Graph& graph, NodeId solid, NodeId conditio
 std::optional<std::vector<CarriedSum>> carried_sums(const Graph& graph, const Kernel& kernel,
                                                     const Region& region) {
   if (kernel.solid == kNone || region.reductions.empty()) return std::nullopt;
+  // What is stored on the plane has to be computed block by block.
+  for (const NodeId result : kernel.results)
+    if (is_on_plane(graph, kernel, result)) return std::nullopt;
   const Trend trend = Trends(graph, kernel.row).of(kernel.solid);
   if (trend != Trend::Up && trend != Trend::Same) return std::nullopt;
   std::vector<CarriedSum> sums;
