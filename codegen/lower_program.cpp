@@ -165,7 +165,6 @@ class Lowering {
       loop.members = kernel.members;
     }
     if (!functions.prepare.outputs.empty())
-      if (!functions.prepare.outputs.empty())
         loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
     if (functions.revisit)
