@@ -194,7 +194,7 @@ const Panel& Plane::panel(const PanelKey& key) {
 
   const Var r("r"), j("j"), n("n");
   const Walk all = walk(Expr(0), "n" + std::to_string(panels_.size()));
-  std::vector<Expr> at{r, j, all.n};
+  std::vector<Expr> at{r, all.j, all.n};
   std::vector<Var> vars{r, j, n};
   for (const AxisId axis : result.inner) {
     at.push_back(var(axis));
@@ -207,7 +207,7 @@ const Panel& Plane::panel(const PanelKey& key) {
   const Walk partial = walk(clear_, "m" + std::to_string(panels_.size()));
   const auto evaluate = [&](std::map<NodeId, bool> assumed, const Walk& blocks) {
     std::swap(assumed_, assumed);
-    point_ = point(r, j, blocks.n, result.inner);
+    point_ = point(r, blocks.j, blocks.n, result.inner);
     partial_ = &blocks == &partial;
     defining_ = key.factors.size() == 1 ? key.factors[0].first : kNone;
     heavy_ = false;
@@ -235,8 +235,9 @@ const Panel& Plane::panel(const PanelKey& key) {
   f(at) = value;
   if (masked) {
     std::vector<Expr> there = at;
+    there[1] = partial.j;
     there[2] = partial.n;
-    point_ = point(r, j, partial.n, result.inner);
+    point_ = point(r, partial.j, partial.n, result.inner);
     partial_ = true;
     Expr shown = truth(*conditions.begin(), point_.scope);
     if (!*when_clear(*conditions.begin())) shown = !shown;

@@ -51,10 +51,12 @@ struct Split {
   std::vector<ir::AxisId> features;  // slowest first
 };
 
-// A loop over the pieces of a chunk.
+// A loop over the pieces of a chunk, and over the columns of a piece where that is no dimension of its
+// own.
 struct Walk {
   Halide::RDom dom;
   Halide::Expr n;
+  Halide::Expr j = Halide::Var("j");
 };
 
 inline const ir::Map* as_map(const ir::Node& node, ir::Fn fn) {

@@ -73,7 +73,7 @@ class FetchAhead : public Halide::Internal::IRMutator {
 
   Stmt visit(const Halide::Internal::For* op) override {
     Stmt body = mutate(op->body);
-    if (op->name.ends_with(".jo"))
+    if (op->name.ends_with("$y"))  // of a panel's walk (step.cpp)
       for (const auto& [producer, stage] : stages_) {
         std::vector<Expr> arguments = stage.arguments;
         arguments.insert(arguments.end(), {Variable::make(Halide::Int(32), op->name), op->extent});
@@ -196,7 +196,8 @@ void Stages::schedule(const Func& panel, const StageLoops& loops, bool partial) 
     while (n < loops.inner.size() && along(loops.inner[n], stage.run))
       level = Halide::LoopLevel(panel, Plane::var(loops.inner[n++]));
     if (n == loops.inner.size() && loops.rows)
-      level = Halide::LoopLevel(panel, stage.run > 0 ? *loops.columns : *loops.rows);
+      level = stage.run > 0 ? Halide::LoopLevel(panel, *loops.columns)
+                            : Halide::LoopLevel(panel, *loops.rows);
     stage.func.compute_at(level);
   }
 }

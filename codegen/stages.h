@@ -17,7 +17,8 @@ struct Point;
 struct StageLoops {
   Halide::RVar pieces;
   std::vector<ir::AxisId> inner;
-  std::optional<Halide::Var> rows, columns;
+  std::optional<Halide::Var> rows;
+  std::optional<Halide::RVar> columns;
 };
 
 class Stages {

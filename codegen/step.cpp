@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <optional>
 
 #include "ir/error.h"
@@ -26,11 +27,25 @@ class RowsAcross final : public Plane {
  private:
   Expr column(const Expr& j, const Expr& n) override { return block(n) * tiling_.block + j; }
 
+  // Columns by register tiles, no further than the last that has any.
   Walk walk(const Expr& first, const std::string& name) override {
-    RDom n(0, tiling_.chunk, name);
-    n.where(n.x >= first && n.x < here_);
-    return {n, n.x};
+    const int columns = tiling_.score_columns;
+    RDom n(0, columns, 0, tiling_.block / columns, 0, tiling_.chunk, name);
+    n.where(n.z >= first && n.z < here_);
+    n.where(n.y < walked(n.z) * (step() / columns));
+    return {n, n.z, n.y * columns + n.x};
   }
+
+  // Panels end with whole register tiles: of scores, and of sums over rows where there are any.
+  int step() const {
+    const bool folds_rows = std::ranges::any_of(
+        context_.region.reductions, [](const PlaneReduction& each) { return !each.over_columns; });
+    return folds_rows ? std::lcm(tiling_.score_columns, tiling_.value_rows)
+                      : tiling_.score_columns;
+  }
+
+  // How many such steps block n has.
+  Expr walked(const Expr& n) { return (columns_of(n) + step() - 1) / step(); }
 
   void define_contraction(Contraction& result, NodeId id, double scale, const std::vector<Var>& vars,
                           std::vector<Expr>& guards) override {
@@ -57,41 +72,51 @@ class RowsAcross final : public Plane {
   void schedule_panel(Panel& panel, const RDom& all, const std::optional<RDom>& partial,
                       bool heavy) override {
     Func& f = panel.func;
-    const Var r("r"), j("j"), ri("ri"), ro("ro"), ji("ji"), jo("jo");
-    std::vector<Halide::VarOrRVar> inner;
-    for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis) inner.push_back(var(*axis));
+    const Var r("r"), j("j"), ri("ri"), ro("ro");
     f.compute_root().bound_extent(r, tiling_.rows).bound_extent(j, tiling_.block);
     for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
-    const int columns = heavy ? tiling_.score_columns : 1;
-    std::vector<Halide::VarOrRVar> order{ri};
+    const auto order = [&](const RDom& walked, std::vector<Halide::VarOrRVar> tile) {
+      for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
+        tile.push_back(var(*axis));
+      tile.push_back(walked.z);
+      return tile;
+    };
     auto update = f.update(0);
     update.split(r, ro, ri, tiling_.score_rows);
-    if (heavy) {
-      update.split(j, jo, ji, columns);
-      order.insert(order.end(), {ji, jo, ro});
-    } else {
-      order.insert(order.end(), {ro, j});
-    }
-    order.insert(order.end(), inner.begin(), inner.end());
-    order.push_back(all.x);
-    update.reorder(order).vectorize(ri, tiling_.lanes).unroll(ri);
-    if (heavy) update.unroll(ji);
+    update.reorder(order(all, heavy ? std::vector<Halide::VarOrRVar>{ri, all.x, all.y, ro}
+                                    : std::vector<Halide::VarOrRVar>{ri, ro, all.x, all.y}));
+    update.vectorize(ri, tiling_.lanes).unroll(ri);
+    if (heavy) update.unroll(all.x);
     // Its contractions are the head of this register tile.
     for (auto& [key, contraction] : contractions_) {
       if (!used_.contains(contraction.func.name())) continue;
       Func& raw = contraction.func;
-      raw.compute_at(f, heavy ? jo : Var::outermost());
-      raw.store_in(Halide::MemoryType::Stack).bound_extent(r, tiling_.score_rows).bound_extent(j, columns).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
-      raw.update().reorder(r, j, contraction_axis_.at(raw.name())).vectorize(r, tiling_.lanes).unroll(r).unroll(j);
+      if (heavy)
+        raw.compute_at(f, all.y);
+      else
+        raw.compute_at(f, Var::outermost());
+      raw.store_in(Halide::MemoryType::Stack)
+          .bound_extent(r, tiling_.score_rows)
+          .bound_extent(j, heavy ? tiling_.score_columns : 1)
+          .vectorize(r, tiling_.lanes)
+          .unroll(r)
+          .unroll(j);
+      raw.update()
+          .reorder(r, j, contraction_axis_.at(raw.name()))
+          .vectorize(r, tiling_.lanes)
+          .unroll(r)
+          .unroll(j);
     }
-    const auto tiles = [&](const Var& loop) { return heavy ? std::optional(loop) : std::nullopt; };
-    stages_.schedule(f, {all.x, panel.inner, tiles(ro), tiles(jo)}, false);
+    StageLoops loops{all.z, panel.inner, {}, {}};
+    if (heavy) loops.rows = ro, loops.columns = all.y;
+    stages_.schedule(f, loops, false);
     if (!partial) return;
-    stages_.schedule(f, {partial->x, panel.inner, {}, {}}, true);
-    order = {ri, ro, j};
-    order.insert(order.end(), inner.begin(), inner.end());
-    order.push_back(partial->x);
-    f.update(1).split(r, ro, ri, tiling_.score_rows).reorder(order).vectorize(ri, tiling_.lanes).unroll(ri);
+    stages_.schedule(f, {partial->z, panel.inner, {}, {}}, true);
+    f.update(1)
+        .split(r, ro, ri, tiling_.score_rows)
+        .reorder(order(*partial, {ri, ro, partial->x, partial->y}))
+        .vectorize(ri, tiling_.lanes)
+        .unroll(ri);
   }
 
   // --- folds over columns
@@ -188,11 +213,14 @@ class RowsAcross final : public Plane {
     const Panel& x = panel(*wanted_.find(parts.panel));
     const Place& place = context_.source.places.at(reduction.node);
     const std::string id = std::to_string(reduction.node);
-    RDom c(0, tiling_.rows, 0, tiling_.block, 0, tiling_.chunk, "c" + id);
-    c.where(c.z < here_ && c.x < signature_.extent(row_) - first_row_);
+    const int height = tiling_.value_rows;
+    RDom c(0, tiling_.rows, 0, height, 0, tiling_.block / height, 0, tiling_.chunk, "c" + id);
+    c.where(c.w < here_ && c.x < signature_.extent(row_) - first_row_);
+    c.where(c.z < walked(c.w) * (step() / height));
+    const Expr column = c.z * height + c.y;
     std::vector<AxisId> others = context_.other_axes(node.type);
-    const Point p = point(c.x, c.y, c.z, others);
-    Expr value = x.func(panel_arguments(x, c.x, c.y, c.z, p.scope));
+    const Point p = point(c.x, column, c.w, others);
+    Expr value = x.func(panel_arguments(x, c.x, column, c.w, p.scope));
     std::vector<Expr> guards;
     if (!parts.others.empty()) value = value * other_factors(parts.others, p, row_, guards);
     for (const Expr& guard : guards) value = Halide::select(guard, value, 0.f);
@@ -200,7 +228,7 @@ class RowsAcross final : public Plane {
     std::vector<Expr> at;
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
       vars.push_back(var(*axis));
-      at.push_back(*axis == column_ ? block(c.z) * tiling_.block + c.y : p.scope->at[*axis]);
+      at.push_back(p.scope->at[*axis]);
     }
     Func f("onto" + id);
     value = Halide::cast(emitter_.type(node.type.dtype), value);
@@ -235,20 +263,19 @@ class RowsAcross final : public Plane {
 
   void schedule_over_rows(Func f, const Place& place, const std::vector<AxisId>& features, RDom c) {
     if (features.empty() || place.layout.back() != features.back()) {
-      f.update().reorder(c.x, c.y, c.z);
+      f.update().reorder(c.x, c.y, c.z, c.w);
       return;
     }
     const Var ei("ei"), eo("eo"), e = var(features.back());
     const Columns columns = value_columns(features.back());
-    Halide::RVar yi("yi"), yo("yo");
-    std::vector<Halide::VarOrRVar> order{ei, yi, c.x, eo, yo};
+    std::vector<Halide::VarOrRVar> order{ei, c.y, c.x, eo, c.z};
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
       if (*axis != column_ && *axis != features.back() && !context_.is_batch(*axis)) order.push_back(var(*axis));
-    order.push_back(c.z);
+    order.push_back(c.w);
     auto update = f.update();
-    update.split(c.y, yo, yi, tiling_.value_rows).split(e, eo, ei, columns.width, columns.tail).reorder(order);
+    update.split(e, eo, ei, columns.width, columns.tail).reorder(order);
     if (columns.lanes > 1) update.vectorize(ei, columns.lanes);
-    update.unroll(ei).unroll(yi);
+    update.unroll(ei).unroll(c.y);
   }
 
   std::map<std::string, Halide::RVar> contraction_axis_;
