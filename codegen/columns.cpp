@@ -31,7 +31,6 @@ class ColumnsAcross final : public Plane {
  public:
   ColumnsAcross(TiledContext& context, TiledFunctions& functions, bool revisit)
       : Plane(context, functions, revisit), pieces_(tiling_.block / tiling_.lanes) {
-    counts_rows_ = true;
     signature_.steady = column_;
   }
 

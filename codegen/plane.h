@@ -163,6 +163,7 @@ class Plane {
   Entry present(const State& state);
   void bind(Halide::Func f, const State& state);
   void bind_inner(Halide::Func f, ir::AxisId axis);
+  bool has_rows_in_lanes(const State& state) const;
 
   // --- results on the plane (plane_store.cpp)
 
@@ -203,7 +204,6 @@ class Plane {
   bool natural_ = false;      // row operands as they lie, not packed
   bool heavy_ = false;        // the value at hand has a contraction
   bool partial_ = false;      // it is of masked blocks alone
-  bool counts_rows_ = false;  // only the rows that there are join the state
   bool defer_ = false;        // product_term leaves constants in deferred_scale_
   double deferred_scale_ = 1;
 };

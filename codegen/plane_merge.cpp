@@ -48,18 +48,16 @@ void Plane::merge() {
     a(vars) = exp2_below(both(vars)[0] - both(vars)[1]);
     b(vars) = exp2_below(chunk - both(vars)[1]);
     Func f("max" + std::to_string(id));
-    if (counts_rows_) {
-      const std::vector<Expr> at = state_at(state, present(state));
-      f(vars) = Halide::undef<float>();
-      f(at) = both(at)[1];
-    } else {
-      f(vars) = both(vars)[1];
-    }
+    const Entry entry = present(state);
+    const std::vector<Expr> at = state_at(state, entry);
+    f(vars) = Halide::undef<float>();
+    f(at) = both(at)[1];
     for (Func g : {both, a, b, f}) {
       g.compute_root();
-      if (!counts_rows_) g.vectorize(r, tiling_.lanes);
+      if (kernel_.lanes == Lanes::Rows && g.name() != f.name()) g.vectorize(r, tiling_.lanes);
       bind(g, state);
     }
+    if (has_rows_in_lanes(state)) f.update().allow_race_conditions().vectorize(entry.rows.x);
     promise(f.output_buffer(), extents(state), true);
     rescale.emplace(id, std::make_pair(a, b));
     last.push_back(f);
@@ -81,7 +79,7 @@ void Plane::merge_plain(const State& state, const Func& fold,
                         const std::map<NodeId, std::pair<Func, Func>>& rescale) {
   const NodeId id = state.reduction->node;
   const std::vector<Var> vars = state_vars(state);
-  const Entry entry = counts_rows_ ? present(state) : Entry{Var("r"), {}, {}};
+  const Entry entry = present(state);
   const std::vector<Expr> at = state_at(state, entry);
   Expr fresh = fold(fold_arguments(state, entry));
   if (const auto guard = guards_.find(fold.name()); guard != guards_.end()) {
@@ -130,8 +128,9 @@ void Plane::merge_plain(const State& state, const Func& fold,
     order.insert(order.end(), {rows.x, rows.y});
     f.update().reorder(order);
   }
-  const bool counted = counts_rows_ && state.features.empty();
-  if (!counted && (sizes.front() < 0 || sizes.front() >= tiling_.lanes))
+  if (has_rows_in_lanes(state))
+    f.update().allow_race_conditions().vectorize(entry.rows.x);
+  else if (!state.features.empty() && (sizes.front() < 0 || sizes.front() >= tiling_.lanes))
     f.update().vectorize(first, tiling_.lanes, Halide::TailStrategy::GuardWithIf);
   outputs_.push_back(f);
   signature_.add_result(state.buffer);
@@ -178,9 +177,20 @@ Expr Plane::along(AxisId axis, const Entry& entry) const {
   return axis == kernel_.shared && entry.member.defined() ? entry.member : Expr(var(axis));
 }
 
+bool Plane::has_rows_in_lanes(const State& state) const {
+  return kernel_.lanes == Lanes::Rows && state.features.empty();
+}
+
+// Rows across the lanes by whole vectors.
 Plane::Entry Plane::present(const State& state) {
-  const RDom dom = context_.present(signature_, "rows" + std::to_string(state.reduction->node));
-  return {dom.x, kernel_.shared == kNone ? Expr() : Expr(dom.y), dom};
+  const std::string name = "rows" + std::to_string(state.reduction->node);
+  if (!has_rows_in_lanes(state)) {
+    const RDom dom = context_.present(signature_, name);
+    return {dom.x, kernel_.shared == kNone ? Expr() : Expr(dom.y), dom};
+  }
+  const int lanes = tiling_.lanes;
+  const RDom dom(0, lanes, 0, (rows_here() + lanes - 1) / lanes, name);
+  return {dom.y * lanes + dom.x, {}, dom};
 }
 
 // An axis that the tile takes as it comes has no bound but room.
@@ -192,10 +202,7 @@ void Plane::bind_inner(Func f, AxisId axis) {
 }
 
 void Plane::bind(Func f, const State& state) {
-  if (counts_rows_)
-    f.bound_storage(Var("r"), tiling_.rows);
-  else
-    f.bound(Var("r"), 0, tiling_.rows);
+  f.bound_storage(Var("r"), tiling_.rows);
   for (const AxisId axis : state.inner) bind_inner(f, axis);
   if (state.features.empty()) return;
   const std::vector<Var> vars = state_vars(state);

@@ -73,7 +73,7 @@ class RowsAcross final : public Plane {
                       bool heavy) override {
     Func& f = panel.func;
     const Var r("r"), j("j"), ri("ri"), ro("ro");
-    f.compute_root().bound_extent(r, tiling_.rows).bound_extent(j, tiling_.block);
+    f.compute_root().bound_storage(r, tiling_.rows).bound_extent(j, tiling_.block);
     for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
     const auto order = [&](const RDom& walked, std::vector<Halide::VarOrRVar> tile) {
       for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
@@ -166,7 +166,7 @@ class RowsAcross final : public Plane {
                              RDom c) {
     const Var r("r"), ri("ri"), ro("ro"), ei("ei"), eo("eo");
     std::vector<Halide::VarOrRVar> outside;
-    f.compute_root().bound_extent(r, tiling_.rows);
+    f.compute_root().bound_storage(r, tiling_.rows);
     for (const AxisId axis : inner) f.bound(var(axis), 0, signature_.extent(axis));
     for (const AxisId axis : features) f.bound(var(axis), 0, signature_.extent(axis));
     for (auto axis = inner.rbegin(); axis != inner.rend(); ++axis) outside.push_back(var(*axis));

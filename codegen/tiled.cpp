@@ -210,10 +210,10 @@ std::vector<Var> vars_of(const std::vector<AxisId>& axes, AxisId row, const Var&
 }
 
 // Zeros in all columns of the tile's rows.
-Func fill(TiledContext& context, Signature& signature, Emitter& emitter, NodeId result) {
+Func zeros(TiledContext& context, Signature& signature, Emitter& emitter, NodeId result) {
   const AxisId row = context.kernel.row;
   const Place& place = context.source.places.at(result);
-  RDom r(0, context.tiling.rows, "fill" + std::to_string(result));
+  RDom r(0, context.tiling.rows, "zeros" + std::to_string(result));
   r.where(r.x < signature.extent(row) - signature.number(Kind::row, 0, "row"));
   const ScopePtr scope = context.scope(emitter, signature, r.x);
   std::vector<Var> pure;
@@ -252,44 +252,68 @@ Function lower_prepare(TiledContext& context, const std::map<NodeId, double>& in
   };
   Function function;
   function.name = context.source.name + "_prepare";
-  const Var r("r");
-  const auto finish = [&](Func f, const std::vector<AxisId>& axes, int buffer, bool vectorize) {
+  const AxisId row = context.kernel.row;
+  const int lanes = context.tiling.lanes;
+  const Expr there = Halide::min(signature.extent(row) - signature.number(Kind::row, 0, "row"),
+                                 context.tiling.rows);
+  // Only the rows that there are: by whole vectors where rows lie fastest.
+  const auto fill = [&](Func f, const std::vector<AxisId>& axes, int buffer, auto value_at) {
+    const bool in_lanes = axes.back() == row && context.tiling.rows % lanes == 0;
+    const RDom rows(0, in_lanes ? lanes : 1, 0, in_lanes ? (there + lanes - 1) / lanes : there,
+                    "rows_" + f.name());
+    const Expr r = in_lanes ? rows.y * lanes + rows.x : Expr(rows.y);
+    const std::vector<Var> vars = vars_of(axes, row, Var("r"));
+    std::vector<Expr> at;
+    std::vector<Halide::VarOrRVar> order;
+    for (const Var& v : vars) {
+      at.push_back(v.name() == "r" ? r : Expr(v));
+      if (v.name() == "r")
+        order.insert(order.end(), {rows.x, rows.y});
+      else
+        order.push_back(v);
+    }
+    const Expr value = value_at(r);
+    f(vars) = Halide::undef(value.type());
+    f(at) = value;
+    f.update().reorder(order);
     const auto extents = context.extents(signature, axes);
     promise(f.output_buffer(), extents, true);
-    if (vectorize && extents[0] >= context.tiling.lanes)
-      f.vectorize(f.args()[0], context.tiling.lanes, Halide::TailStrategy::GuardWithIf);
+    if (in_lanes)
+      f.update().allow_race_conditions().vectorize(rows.x);
+    else if (extents[0] >= lanes && axes.back() != row)
+      f.update().vectorize(vars[0], lanes, Halide::TailStrategy::GuardWithIf);
     signature.add_result(buffer);
     function.outputs.push_back(f);
   };
   for (std::size_t n = 0; n < context.packed.size(); n++) {
     const Packed& packed = context.packed[n];
-    const ScopePtr scope = context.scope(emitter, signature, r);
-    for (const AxisId axis : packed.axes)
-      scope->at[axis] = context.coordinate(signature, axis, var(axis));
-    const std::vector<AxisId> axes = context.packed_axes(packed);
-    Func f("packed" + std::to_string(n));
-    Expr value = emitter.value(packed.what.first, scope);
-    if (packed.what.second != 1) value = Halide::cast<float>(value) * float(packed.what.second);
-    if (value.type().is_bool()) value = Halide::cast<std::uint8_t>(value);
-    f(vars_of(axes, context.kernel.row, r)) = value;
-    finish(f, axes, packed.buffer, true);
+    const auto value = [&](const Expr& r) {
+      const ScopePtr scope = context.scope(emitter, signature, r);
+      for (const AxisId axis : packed.axes)
+        scope->at[axis] = context.coordinate(signature, axis, var(axis));
+      Expr x = emitter.value(packed.what.first, scope);
+      if (packed.what.second != 1) x = Halide::cast<float>(x) * float(packed.what.second);
+      return x.type().is_bool() ? Halide::cast<std::uint8_t>(x) : x;
+    };
+    fill(Func("packed" + std::to_string(n)), context.packed_axes(packed), packed.buffer, value);
   }
   for (const State& state : context.states) {
     std::vector<AxisId> axes = state.inner;
-    axes.push_back(context.kernel.row);
+    axes.push_back(row);
     axes.insert(axes.end(), state.features.begin(), state.features.end());
-    Func f("begin" + std::to_string(state.reduction->node));
     const Node& node = context.source.graph.node(state.reduction->node);
-    f(vars_of(axes, context.kernel.row, r)) =
-        Halide::Internal::make_const(node.type.dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(node.type.dtype),
-                                     initial.at(state.reduction->node));
-    finish(f, axes, state.buffer, true);
+    const Halide::Type type =
+        node.type.dtype == Dtype::Bool ? Halide::UInt(8) : emitter.type(node.type.dtype);
+    const auto value = [&](const Expr&) {
+      return Halide::Internal::make_const(type, initial.at(state.reduction->node));
+    };
+    fill(Func("begin" + std::to_string(state.reduction->node)), axes, state.buffer, value);
   }
   // What no block is visited for.
   if (context.kernel.visible != kNone)
     for (const bool late : {false, true})
       for (const NodeId id : context.plane_results(late)) {
-        function.outputs.push_back(fill(context, signature, emitter, id));
+        function.outputs.push_back(zeros(context, signature, emitter, id));
         signature.add_result(context.source.places.at(id).buffer);
       }
   function.halide = signature.halide();
