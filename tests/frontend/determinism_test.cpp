@@ -113,6 +113,16 @@ out many = sum(j, where(s > 0.5, 1.0, 0.0))
 out plain = sum(j, sigmoid(s) * v)
 )";
 
+// Stored beside what they weigh, when whole rows are known.
+constexpr std::string_view kWeights = R"(
+axis b, i, j, d = 32, e = 40
+q : f32[b, i, d]
+k : f32[b, j, d]
+v : f32[b, j, e]
+out w = softmax(j, where(j % 7 != 3, sum(d, q * k) * 0.2, -inf))
+out o = sum(j, w * v)
+)";
+
 constexpr std::string_view kGroupedBackward = R"(
 axis b, h, g, i, j, d = 32, e = 32
 q : f32[b, h, i, d]
@@ -141,6 +151,8 @@ std::vector<Subject> subjects() {
       {"4 rows of many keys", kFew, shared(4, 20011)},
       {"50 rows of many keys", kFew, shared(50, 4003)},
       {"several folds", kFolds, {{"b", 3}, {"i", 2}, {"j", 30011}}},
+      {"weights of few rows", kWeights, {{"b", 3}, {"i", 2}, {"j", 30011}}},
+      {"weights of 50 rows", kWeights, {{"b", 3}, {"i", 50}, {"j", 4003}}},
       {"causal of few tiles", kCausal, shared(389, 1501)},
       {"long backward", kBackward, {{"b", 3}, {"h", 1}, {"i", 587}, {"j", 611}}},
       {"backward of grouped heads", kGroupedBackward, shared(291, 523)},
