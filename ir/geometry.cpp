@@ -1,7 +1,10 @@
 #include "ir/geometry.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
+#include "ir/error.h"
 #include "ir/geometry_functions.h"
 #include "ir/geometry_models.h"
 
@@ -11,31 +14,50 @@ namespace ir {
 namespace {
 
 constexpr GeometryFn kFunctions[] = {
-    {"project_to_ball", 1, 3, geometry::project_to_ball},
-    {"mobius_add", 1, 3, geometry::mobius_add},
-    {"exp_map", 1, 3, geometry::exp_map},
-    {"log_map", 1, 3, geometry::log_map},
-    {"parallel_transport", 1, 4, geometry::parallel_transport},
-    {"distance", 1, 3, geometry::distance},
-    {"einstein_midpoint", 2, 3, geometry::einstein_midpoint},
-    {"frechet_mean", 2, 4, geometry::frechet_mean},
-    {"lorentz_inner", 1, 2, geometry::lorentz_inner},
-    {"lorentz_project", 1, 2, geometry::lorentz_project},
-    {"lorentz_exp_map", 1, 3, geometry::lorentz_exp_map},
-    {"lorentz_log_map", 1, 3, geometry::lorentz_log_map},
-    {"lorentz_transport", 1, 4, geometry::lorentz_transport},
-    {"lorentz_distance", 1, 3, geometry::lorentz_distance},
-    {"lorentz_midpoint", 2, 3, geometry::lorentz_midpoint},
-    {"spherical_project", 1, 2, geometry::spherical_project},
-    {"spherical_exp_map", 1, 3, geometry::spherical_exp_map},
-    {"spherical_log_map", 1, 3, geometry::spherical_log_map},
-    {"spherical_transport", 1, 4, geometry::spherical_transport},
-    {"spherical_distance", 1, 3, geometry::spherical_distance},
-    {"spherical_midpoint", 2, 3, geometry::spherical_midpoint},
-    {"product", 0, -1, geometry::product},
+    {"project_to_ball", 1, 3, 1, geometry::project_to_ball},
+    {"mobius_add", 1, 3, 2, geometry::mobius_add},
+    {"exp_map", 1, 3, 2, geometry::exp_map},
+    {"log_map", 1, 3, 2, geometry::log_map},
+    {"parallel_transport", 1, 4, 3, geometry::parallel_transport},
+    {"distance", 1, 3, 2, geometry::distance},
+    {"einstein_midpoint", 2, 3, 2, geometry::einstein_midpoint},
+    {"frechet_mean", 2, 4, 2, geometry::frechet_mean},
+    {"lorentz_inner", 1, 2, -1, geometry::lorentz_inner},
+    {"lorentz_project", 1, 2, 1, geometry::lorentz_project},
+    {"lorentz_exp_map", 1, 3, 2, geometry::lorentz_exp_map},
+    {"lorentz_log_map", 1, 3, 2, geometry::lorentz_log_map},
+    {"lorentz_transport", 1, 4, 3, geometry::lorentz_transport},
+    {"lorentz_distance", 1, 3, 2, geometry::lorentz_distance},
+    {"lorentz_midpoint", 2, 3, 2, geometry::lorentz_midpoint},
+    {"spherical_project", 1, 2, 1, geometry::spherical_project},
+    {"spherical_exp_map", 1, 3, 2, geometry::spherical_exp_map},
+    {"spherical_log_map", 1, 3, 2, geometry::spherical_log_map},
+    {"spherical_transport", 1, 4, 3, geometry::spherical_transport},
+    {"spherical_distance", 1, 3, 2, geometry::spherical_distance},
+    {"spherical_midpoint", 2, 3, 2, geometry::spherical_midpoint},
+    {"product", 0, -1, -1, geometry::product},
 };
 
+// Of a number, also one with a sign before it.
+std::optional<double> number_of(const Builder& b, NodeId node) {
+  if (const auto* constant = std::get_if<Constant>(&b[node].op)) return constant->value;
+  const auto* map = std::get_if<Map>(&b[node].op);
+  if (map == nullptr || map->fn != Fn::Neg) return {};
+  const auto* constant = std::get_if<Constant>(&b[b[node].inputs[0]].op);
+  return constant == nullptr ? std::nullopt : std::optional(-constant->value);
+}
+
 }  // namespace
+
+NodeId make_geometry(Builder& b, const GeometryFn& fn, const GeometryArguments& arguments) {
+  if (fn.curved >= 0) {
+    const auto number = number_of(b, arguments.values[static_cast<std::size_t>(fn.curved)]);
+    require(!number || (*number > 0 && std::isfinite(*number)), Code::invalid_config,
+            "the {} of {} is {}; expected a number above 0",
+            fn.name.starts_with("spherical") ? "radius" : "c", fn.name, number.value_or(0));
+  }
+  return fn.make(b, arguments);
+}
 
 std::span<const GeometryFn> geometry_functions() { return kFunctions; }
 

@@ -3,7 +3,8 @@
 // differentiate and run on every target as what users write themselves.
 //
 // The first argument is the axis (or the axes) of the coordinates; functions of means have the axis
-// of the points before it. `c` is minus the curvature and above 0, r a radius; both may be tensors.
+// of the points before it. `c` is minus the curvature and r a radius, both above 0: tensors, or
+// numbers, of which those that are not above 0 are errors (invalid_config).
 //
 // Poincaré ball (Ganea 2018): points x with √c |x| < 1. What lies on its border or outside counts
 // as next to it, at c |x|² = 1 - 2^-24, so that no distance is infinite or NaN; project_to_ball

@@ -21,8 +21,12 @@ struct GeometryFn {
   std::string_view name;
   int axes;    // 2: points, then coordinates; 1: coordinates; 0: none
   int values;  // how many; -1: one or more
+  int curved;  // which of them is the curvature or the radius; -1: none
   NodeId (*make)(Builder& b, const GeometryArguments& arguments);
 };
+
+// Makes it. Error (invalid_config): a curvature or a radius that is a number, and not above 0.
+NodeId make_geometry(Builder& b, const GeometryFn& fn, const GeometryArguments& arguments);
 
 std::span<const GeometryFn> geometry_functions();
 

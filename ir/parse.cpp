@@ -365,7 +365,7 @@ class Elaborator {
     if (fn.axes == 2) arguments.points = axes(*next++);
     if (fn.axes > 0) arguments.coordinates = axes(*next++);
     while (next != call.arguments.end()) arguments.values.push_back(value(*next++));
-    return at(position, [&] { return fn.make(b_, arguments); });
+    return at(position, [&] { return make_geometry(b_, fn, arguments); });
   }
 
   NodeId fold(const Call& call, AxisFn fn, Position position) {

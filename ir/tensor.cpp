@@ -355,7 +355,7 @@ Tensor detail::geometry(std::string_view name, const std::vector<Axes>& axes,
     for (const Tensor& value : values) arguments.values.push_back(context(value));
     if (fn->axes == 2) arguments.points = context.along(axes.front());
     if (fn->axes > 0) arguments.coordinates = context.along(axes.back());
-    return fn->make(context.builder, arguments);
+    return ir::make_geometry(context.builder, *fn, arguments);
   });
 }
 

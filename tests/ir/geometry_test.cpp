@@ -320,5 +320,14 @@ TEST_CASE("geometry: wrong arguments are told") {
   CHECK(message("frechet_mean(j, d, 1.0, x, 1.0, 101)").find("0 to 100") != std::string::npos);
   CHECK(message("frechet_mean(j, d, 1.0, x, 1.0, x)").find("computed") != std::string::npos);
   CHECK(message("lorentz_inner((d, e), x, x)").find("2 axes of coordinates") != std::string::npos);
+  CHECK(
+      message("distance(d, x, x, 0.0)").find("the c of distance is 0; expected a number above 0") !=
+      std::string::npos);
+  CHECK(message("exp_map(d, x, x, -1.0)").find("the c of exp_map is -1;") != std::string::npos);
+  CHECK(message("project_to_ball(d, x, -2, 0.1)").find("the c of") != std::string::npos);
+  CHECK(message("frechet_mean(j, d, 1.0, x, -1.0, 1)").find("the c of") != std::string::npos);
+  CHECK(message("lorentz_midpoint(j, d, 1.0, x, inf)").find("is inf;") != std::string::npos);
+  CHECK(message("spherical_project(d, x, 0)").find("the radius of") != std::string::npos);
+  CHECK(message("distance(d, x, x, x)") == "no error");
   CHECK(message("mobius_sum(d, x, x, 1.0)").find("mobius_add") != std::string::npos);
 }
