@@ -336,17 +336,25 @@ void Machine::measure_ragged(int degree) {
   std::ranges::sort(domain);
   Live alive = live(domain);
   Source source = this->source(degree, domain);
-  double most = 0;
+  double least = 0, most = 0;
   const std::int64_t total = points(domain);
   for (std::int64_t start = 0; start < total; start += static_cast<std::int64_t>(kBlock)) {
     const std::size_t count =
         static_cast<std::size_t>(std::min(total - start, static_cast<std::int64_t>(kBlock)));
     const double* found = source.load(start, count);
     const std::vector<char>& at = alive.load(start, count);
-    for (std::size_t n = 0; n < count; ++n) most = at[n] != 0 ? std::max(most, found[n]) : most;
+    for (std::size_t n = 0; n < count; ++n) {
+      if (at[n] == 0) continue;
+      least = std::min(least, found[n]);
+      most = std::max(most, found[n]);
+    }
   }
   for (std::size_t axis = 0; axis < plan_.degrees.size(); ++axis) {
-    if (plan_.degrees[axis] == degree) local_[axis] = static_cast<std::int64_t>(most);
+    if (plan_.degrees[axis] != degree) continue;
+    require(least >= 0, Code::invalid_input,
+            "tensor '{}' holds {}; expected extents of axis '{}', which are not negative",
+            graph_.node(value(degree).node).name, least, graph_.axes[axis].name);
+    local_[axis] = static_cast<std::int64_t>(most);
   }
 }
 

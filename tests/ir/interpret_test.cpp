@@ -234,6 +234,14 @@ TEST_CASE("a ragged axis: rows of a CSR matrix") {
         "'else'");
 }
 
+TEST_CASE("a ragged axis has no negative degree") {
+  const fovea::Axis a = fovea::Axis::ragged("a", input("degree", i32, {r}));
+  CHECK(error_of(sum(a, 1.0), {{"degree", ints({0, -3, 1})}}) ==
+        std::pair(Code::invalid_input,
+                  std::string("tensor 'degree' holds -3; expected extents of axis 'a', which are "
+                              "not negative")));
+}
+
 TEST_CASE("ragged in ragged") {
   const fovea::Axis a = fovea::Axis::ragged("a", input("degree", i32, {r}));
   const fovea::Axis b = fovea::Axis::ragged("b", a + 1);

@@ -13,6 +13,15 @@ std::string first_axis(const ir::Graph& graph, const std::string& input) {
   return "";
 }
 
+// Those inputs in that order whose first axis is this one.
+void reorder(const std::string& name, const Options& options, ir::Arrays& inputs,
+             const std::string& axis, const std::vector<int>& order) {
+  const Mechanism& mechanism = find(name);
+  const ir::Graph graph = mechanism.build(Problem(mechanism.options, options));
+  for (auto& [input, array] : inputs)
+    if (!order.empty() && first_axis(graph, input) == axis) array = reordered(array, order);
+}
+
 }  // namespace
 
 ir::Arrays graph_inputs(const std::string& name, const Options& options, const Lists& neighbours,
@@ -48,8 +57,6 @@ ir::Array reordered(const ir::Array& array, const std::vector<int>& order) {
 
 ir::Arrays relabelled(const std::string& name, const Options& options, const ir::Arrays& inputs,
                       const std::vector<int>& order) {
-  const Mechanism& mechanism = find(name);
-  const ir::Graph graph = mechanism.build(Problem(mechanism.options, options));
   std::vector<int> place(order.size()), edges;
   for (std::size_t n = 0; n < order.size(); ++n)
     place[static_cast<std::size_t>(order[n])] = static_cast<int>(n);
@@ -62,15 +69,33 @@ ir::Arrays relabelled(const std::string& name, const Options& options, const ir:
     begin.push_back(static_cast<double>(edges.size()));
   }
   ir::Arrays result = inputs;
-  for (auto& [input, array] : result) {
-    const std::string axis = first_axis(graph, input);
-    if (axis == "i") array = reordered(array, order);
-    if (axis == "edge" && !edges.empty()) array = reordered(array, edges);
-  }
+  reorder(name, options, result, "i", order);
+  reorder(name, options, result, "edge", edges);
   result.at("row_start") = integers(begin);
   for (double& neighbour : result.at("neighbour").data)
     neighbour = place[static_cast<std::size_t>(neighbour)];
   return result;
+}
+
+ir::Arrays with_edges(const std::string& name, const Options& options, const ir::Arrays& inputs,
+                      const std::vector<int>& order) {
+  ir::Arrays result = inputs;
+  reorder(name, options, result, "edge", order);
+  return result;
+}
+
+ir::Array by_head(const ir::Array& x, const ir::Array& w) {
+  const std::int64_t nodes = x.shape[0], heads = w.shape[0], features = w.shape[1];
+  const std::int64_t width = w.shape[2];
+  ir::Array z = filled({1, heads, nodes, width}, 0);
+  for (std::size_t n = 0; n < z.data.size(); ++n) {
+    const auto at = static_cast<std::int64_t>(n);
+    const std::int64_t d = at % width, i = at / width % nodes, h = at / width / nodes;
+    for (std::int64_t c = 0; c < features; ++c)
+      z.data[n] += x.data[static_cast<std::size_t>(i * features + c)] *
+                   w.data[static_cast<std::size_t>((h * features + c) * width + d)];
+  }
+  return z;
 }
 
 std::string failure_of(const std::string& name, const Options& options, const ir::Arrays& inputs) {

@@ -19,6 +19,13 @@ ir::Arrays graph_inputs(const std::string& name, const Options& options, const L
 ir::Arrays relabelled(const std::string& name, const Options& options, const ir::Arrays& inputs,
                       const std::vector<int>& order);
 
+// The same graph with edge `order[n]` in the place of the n-th, within its row.
+ir::Arrays with_edges(const std::string& name, const Options& options, const ir::Arrays& inputs,
+                      const std::vector<int>& order);
+
+// sum_c x[i, c] w[h, c, d] as [1, h, i, d], for mechanisms that are not over graphs.
+ir::Array by_head(const ir::Array& x, const ir::Array& w);
+
 // Rows of an array [i, …] in that order.
 ir::Array reordered(const ir::Array& array, const std::vector<int>& order);
 

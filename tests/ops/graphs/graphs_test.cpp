@@ -32,6 +32,28 @@ void for_each_graph_mechanism(const Check& check) {
 
 const Lists kLists{{1, 2, 2}, {}, {0, 4, 3, 1}, {3}, {0, 2}};
 
+// Up to six nodes with any neighbours, in any order, some twice.
+Lists any_lists() {
+  const int nodes = *rc::gen::inRange(1, 7);
+  return *rc::gen::container<Lists>(
+      static_cast<std::size_t>(nodes),
+      rc::gen::container<std::vector<int>>(rc::gen::inRange(0, nodes)));
+}
+
+std::vector<int> shuffled(int count) {
+  std::vector<int> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::shuffle(order, std::mt19937(*rc::gen::arbitrary<unsigned>()));
+  return order;
+}
+
+// Weights [.., c, d].
+void take_first_feature(ir::Array& w) {
+  const auto features = static_cast<std::size_t>(w.shape.end()[-2]);
+  const auto width = static_cast<std::size_t>(w.shape.back());
+  for (std::size_t n = 0; n < w.data.size(); ++n) w.data[n] = n / width % features == 0 ? 1 : 0;
+}
+
 }  // namespace
 
 TEST_CASE("graphs: there are ten mechanisms") {
@@ -41,14 +63,8 @@ TEST_CASE("graphs: there are ten mechanisms") {
 TEST_CASE("graphs: relabelled nodes have relabelled results") {
   for_each_graph_mechanism([](const std::string& name, const Options& options) {
     const bool held = rc::check(name, [&] {
-      const int nodes = *rc::gen::inRange(1, 7);
-      const auto lists = *rc::gen::container<Lists>(
-          static_cast<std::size_t>(nodes),
-          rc::gen::container<std::vector<int>>(rc::gen::inRange(0, nodes)));
-      std::vector<int> order(static_cast<std::size_t>(nodes));
-      std::iota(order.begin(), order.end(), 0);
-      std::mt19937 random(*rc::gen::arbitrary<unsigned>());
-      std::ranges::shuffle(order, random);
+      const Lists lists = any_lists();
+      const std::vector<int> order = shuffled(static_cast<int>(lists.size()));
       const ir::Arrays inputs = graph_inputs(name, options, lists);
       const ir::Array o = evaluate(name, options, inputs).at("o");
       const ir::Array moved =
@@ -60,15 +76,55 @@ TEST_CASE("graphs: relabelled nodes have relabelled results") {
 }
 
 TEST_CASE("graphs: the order of a node's neighbours does not matter") {
-  Lists turned = kLists;
-  for (std::vector<int>& row : turned) std::ranges::reverse(row);
-  for (const std::string name :
-       {"graph_transformer", "gin", "sage", "structural", "layer_encoding"}) {
-    CAPTURE(name);
-    const Options options = name == "graph_transformer" ? Options{{"bias", 0}} : Options{};
-    CHECK(distance(evaluate(name, options, graph_inputs(name, options, kLists)).at("o"),
-                   evaluate(name, options, graph_inputs(name, options, turned)).at("o")) < 1e-9);
-  }
+  for_each_graph_mechanism([](const std::string& name, const Options& options) {
+    CHECK(find(name).properties.permutable);
+    const bool held = rc::check(name, [&] {
+      const Lists lists = any_lists();
+      std::vector<int> order;
+      for (const std::vector<int>& row : lists) {
+        const auto first = static_cast<int>(order.size());
+        for (const int n : shuffled(static_cast<int>(row.size()))) order.push_back(first + n);
+      }
+      const ir::Arrays inputs = graph_inputs(name, options, lists);
+      const ir::Array o = evaluate(name, options, inputs).at("o");
+      const ir::Arrays other = with_edges(name, options, inputs, order);
+      RC_ASSERT(distance(evaluate(name, options, other).at("o"), o) < 1e-9);
+    });
+    CHECK(held);
+  });
+}
+
+// With projections that leave the first feature as it is, in every channel.
+TEST_CASE("graphs: results lie within the range of the neighbours, and a lone node keeps its own") {
+  for_each_graph_mechanism([](const std::string& name, const Options& options) {
+    const bool sums = name == "gin" || name == "sage";
+    CHECK(find(name).properties.convex != sums);
+    if (sums) return;
+    const bool held = rc::check(name, [&] {
+      const Lists lists = any_lists();
+      ir::Arrays inputs = graph_inputs(name, options, lists);
+      for (const char* weight : {"w", "w_neighbour", "w_value", "w_own"})
+        if (inputs.contains(weight)) take_first_feature(inputs.at(weight));
+      const auto first = [&](int node) -> double& {
+        return inputs.at("x").data[static_cast<std::size_t>(node) * 3];
+      };
+      // Often all equal: weights that do not sum to 1 show.
+      const int most = *rc::gen::inRange(0, 4);
+      for (int node = 0; node < static_cast<int>(lists.size()); ++node)
+        first(node) = 1 + *rc::gen::inRange(0, most + 1);
+      const std::vector<double> o = evaluate(name, options, inputs).at("o").data;
+      const std::size_t width = o.size() / lists.size();
+      for (std::size_t n = 0; n < o.size(); ++n) {
+        const auto node = static_cast<int>(n / width);
+        std::vector<double> near;
+        for (const int j : lists[n / width]) near.push_back(first(j));
+        if (near.empty()) near.push_back(first(node));
+        const auto [low, high] = std::ranges::minmax(near);
+        RC_ASSERT(o[n] >= low - 1e-9 && o[n] <= high + 1e-9);
+      }
+    });
+    CHECK(held);
+  });
 }
 
 TEST_CASE("graphs: lists that do not fit are errors") {
@@ -85,8 +141,25 @@ TEST_CASE("graphs: lists that do not fit are errors") {
     CHECK(with("row_start", {0, 3, 3, 7, 8, 11}) == "out_of_bounds");
     CHECK(with("row_start", {1, 3, 3, 7, 8, 10}) == "out_of_bounds");
     CHECK(with("row_start", {-1, 3, 3, 7, 8, 10}) == "out_of_bounds");
+    CHECK(with("row_start", {0, 3, 2, 7, 8, 10}) == "invalid_input");
+    CHECK(with("row_start", {0, -3, 3, 7, 8, 10}) == "invalid_input");
+    CHECK(with("row_start", {0, 30, 30, 7, 8, 10}) != "ok");
     CHECK(with("neighbour", {1, 2, 2, 0, 4, 3, 1, 3, 0, 5}) == "out_of_bounds");
     CHECK(with("neighbour", {1, 2, -2, 0, 4, 3, 1, 3, 0, 2}) == "out_of_bounds");
+    CHECK(with("neighbour", {1, 2, 2, 0, 4, 3, 1, 3, 0}) != "ok");
+  });
+}
+
+TEST_CASE("graphs: options below 1 are errors") {
+  for_each_graph_mechanism([](const std::string& name, const Options& options) {
+    for (const auto& [option, value] : options) {
+      if (option == "edges") continue;  // 0: none
+      for (const double wrong : {0.0, -1.0, 1.5}) {
+        Options changed = options;
+        changed[option] = wrong;
+        CHECK(error_of(name, changed).starts_with("invalid_config: option " + option + " is "));
+      }
+    }
   });
 }
 
