@@ -44,8 +44,27 @@ class Guarded {
   std::vector<std::byte> bytes_, original_;
 };
 
-// Runs the kernel; checks that inputs and everything around the outputs stay as they were. `graph`
-// is the one that was compiled, whose outputs are wanted.
+// A copy of a dense tensor right at the end of memory, or right at its beginning: who reads beyond
+// it is stopped by the system.
+class Fenced {
+ public:
+  Fenced(const View& tensor, bool at_end);
+  ~Fenced();
+  Fenced(const Fenced&) = delete;
+  Fenced& operator=(const Fenced&) = delete;
+
+  const View& view() const { return view_; }
+  bool equals(const View& tensor) const;
+
+ private:
+  View view_;
+  std::byte* memory_ = nullptr;
+  std::size_t bytes_ = 0, size_ = 0;
+};
+
+// Runs the kernel; checks that inputs and everything around the outputs stay as they were. Dense
+// inputs are fenced, at one end or the other by their extents. `graph` is the one that was
+// compiled, whose outputs are wanted.
 ir::Arrays run(const Kernel& kernel, const Graph& graph, const ir::Arrays& inputs,
                const Sizes& sizes = {}, Layout layout = Layout::Dense);
 
