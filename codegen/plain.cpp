@@ -1,5 +1,5 @@
-// Kernels off the plane, and the exact form of every kernel: one loop nest per result, in which every
-// fold is a Func computed where it is used.
+// Kernels off the plane, and the exact form of every kernel: one loop nest per result, in which
+// every fold is a Func computed where it is used.
 #include <Halide.h>
 
 #include <algorithm>
@@ -330,7 +330,9 @@ class Nest {
     const bool vector = friendly(fold.id, x) && !emitter_.exact() && fold.func.outputs() == 1 &&
                         wide_enough(x);
     Var outer("xo"), inner("xi");
-    const int width = vector ? source_.target.lanes * (signature_.fixed_extent(x) >= 2 * source_.target.lanes ? 2 : 1) : 1;
+    // The fold has all of the tile's width: it must divide the axis, or it would read beyond.
+    const int lanes = source_.target.lanes;
+    const int width = !vector ? 1 : signature_.fixed_extent(x) % (2 * lanes) == 0 ? 2 * lanes : lanes;
     out.split(var(x), outer, inner, width, Halide::TailStrategy::GuardWithIf);
     if (vector) out.vectorize(inner, source_.target.lanes);
     Var rows("yo"), row("yi");
