@@ -7,12 +7,23 @@ namespace {
 
 // 0, once it is checked that the number is: a coordinate along an axis of one element, whose name
 // is what an error says.
-Tensor checked_zero(const char* what, const Tensor& number) {
+Tensor checked_zero(const std::string& what, const Tensor& number) {
   const Axis none{what, 1};
   return Tensor(none).at(none, number);
 }
 
 }  // namespace
+
+Lists lists_of(const Axis& i, const Axis& r, const Axis& edge, const Tensor& start,
+               const std::string& prefix) {
+  const Tensor whole =
+      checked_zero(prefix + "edges_before_the_first_row", start.at(r, 0)) +
+      checked_zero(prefix + "edges_after_the_last_row", size(edge) - start.at(r, size(i)));
+  const Tensor first = start.at(r, i);
+  const Tensor degree = (start.at(r, i + 1) - first + whole).named(prefix + "degree");
+  const Axis n = Axis::ragged(prefix + "n", degree);
+  return {n, degree, first + n};
+}
 
 Neighbours neighbours(const Problem& problem, int heads) {
   const Axis i{"i"}, edge{"edge"}, r{"r", Extent(i) + 1};
@@ -20,12 +31,7 @@ Neighbours neighbours(const Problem& problem, int heads) {
       h{"h", heads > 0 ? heads : problem.integer("heads")};
   const Axis d{"d", problem.integer("d")};
   const Tensor start = input("row_start", i32, {r}), neighbour = input("neighbour", i32, {edge});
-  const Tensor whole = checked_zero("edges_before_the_first_row", start.at(r, 0)) +
-                       checked_zero("edges_after_the_last_row", size(edge) - start.at(r, size(i)));
-  const Tensor first = start.at(r, i);
-  const Tensor degree = (start.at(r, i + 1) - first + whole).named("degree");
-  const Axis n = Axis::ragged("n", degree);
-  const Tensor at = first + n;
+  const auto [n, degree, at] = lists_of(i, r, edge, start);
   return {i, edge, n, c, h, d, input("x", f32, {i, c}), degree, at, neighbour.at(edge, at)};
 }
 

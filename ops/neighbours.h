@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "ir/tensor.h"
@@ -17,6 +18,19 @@ constexpr std::array<Option, sizeof...(Own) + 3> graph_options(Own... own) {
   return {Option{"features", 16, "width of the nodes' features"}, Option{"heads", 8, "heads"},
           Option{"d", 16, "width of a head"}, own...};
 }
+
+// Lists of neighbours, one for each row i: its n-th is at the place `at` along `edge`, for the
+// places from start[i] to below start[i + 1].
+struct Lists {
+  Axis n;
+  Tensor degree, at;
+};
+
+// Of start: i32[r], r of one more than the rows. Errors when run: one that falls (invalid_input),
+// or does not go from 0 to the number of edges (out_of_bounds). `prefix` begins the names of what
+// is made.
+Lists lists_of(const Axis& i, const Axis& r, const Axis& edge, const Tensor& start,
+               const std::string& prefix = "");
 
 // Nodes i with features x: f32[i, c]. The neighbours of node i are neighbour[edge] for the edges
 // from row_start[i] to below row_start[i + 1]: in any order, any number of times, of any number.

@@ -5,11 +5,13 @@
 //   g = A(h, N_graph),  l = A(h, N_latent),  x = A(g, N_latent),  o = g W_g + l W_l + x W_x
 //
 // Neighbours come in CSR form: those of node i are neighbour[start[i]] to neighbour[start[i + 1] -
-// 1], in any order, any of them twice. A node without neighbours keeps its features.
+// 1], in any order, any of them twice. A node without neighbours keeps its features. Lists that do
+// not fit are errors, as ops/neighbours.h has them.
 #include <array>
 #include <cmath>
 
 #include "ops/curved.h"
+#include "ops/neighbours.h"
 
 namespace fovea::ops {
 namespace {
@@ -17,33 +19,27 @@ namespace {
 constexpr auto kOptions = std::array{Option{"model", 64, "width of the features"},
                                      Option{"e", 64, "width of the output"}, kTemperature};
 
-struct Neighbours {
-  Axis n;            // ragged
-  Tensor neighbour;  // over i and n
-};
-
-Neighbours neighbours(const std::string& name, const Axis& i, const Axis& r, const Axis& edge) {
-  const Tensor start = input(name + "_start", i32, {r});
-  const Tensor degree = (start.at(r, i + 1) - start.at(r, i)).named(name + "_degree");
-  const Axis n = Axis::ragged(name + "_n", degree);
-  return {n, input(name + "_neighbour", i32, {edge}).at(edge, start.at(r, i) + n)};
-}
-
 ir::Graph build(const Problem& problem) {
   const Axis i{"i"}, r{"r", Extent(i) + 1};
   const Axis graph_edge{"graph_pair"}, latent_edge{"latent_pair"};
   const Axis m{"m", problem.integer("model")}, e{"e", problem.integer("e")};
   const double scale = 1 / (std::sqrt(problem["model"]) * problem.positive("temperature"));
-  const auto graph = neighbours("graph", i, r, graph_edge);
-  const auto latent = neighbours("latent", i, r, latent_edge);
-  const auto attend = [&](const Tensor& x, const Neighbours& among) {
-    const Tensor near = x.at(i, among.neighbour);
+  const auto lists = [&](const std::string& name, const Axis& edge) {
+    return lists_of(i, r, edge, input(name + "_start", i32, {r}), name + "_");
+  };
+  const Lists graph = lists("graph", graph_edge), latent = lists("latent", latent_edge);
+  const Tensor graph_node = input("graph_neighbour", i32, {graph_edge}).at(graph_edge, graph.at);
+  const Tensor latent_node =
+      input("latent_neighbour", i32, {latent_edge}).at(latent_edge, latent.at);
+  const auto attend = [&](const Tensor& x, const Lists& among, const Tensor& neighbour) {
+    const Tensor near = x.at(i, neighbour);
     const Tensor p = softmax(among.n, sum(m, x * near) * scale);
-    return where(size(among.n) > 0, sum(among.n, p * near), x);
+    return where(among.degree > 0, sum(among.n, p * near), x);
   };
   const Tensor h = input("h", f32, {i, m});
-  const Tensor g = attend(h, graph).named("g"), l = attend(h, latent).named("l");
-  const Tensor x = attend(g, latent).named("x");
+  const Tensor g = attend(h, graph, graph_node).named("g");
+  const Tensor l = attend(h, latent, latent_node).named("l");
+  const Tensor x = attend(g, latent, latent_node).named("x");
   const auto project = [&](const Tensor& of, const char* name) {
     return sum(m, of * input(name, f32, {m, e}));
   };
@@ -99,7 +95,7 @@ void special_inputs(const Problem& problem, const ir::Sizes&, unsigned seed, ir:
   const auto nodes = static_cast<double>(inputs.at("h").shape[0]);
   for (const std::string name : {"graph", "latent"}) {
     ir::Array &start = inputs.at(name + "_start"), &neighbour = inputs.at(name + "_neighbour");
-    // Every third node has no neighbours; the others share the list.
+    // Every third node has no neighbours; the others share the list, or the last node has it.
     const auto edges = static_cast<double>(neighbour.data.size());
     double share = 0, at = 0;
     for (double i = 0; i < nodes; ++i) share += std::fmod(i + seed, 3) == 0 ? 0 : 1;
@@ -108,6 +104,7 @@ void special_inputs(const Problem& problem, const ir::Sizes&, unsigned seed, ir:
       at += std::fmod(static_cast<double>(i) + seed, 3) == 0 ? 0 : 1;
       start.data[i + 1] = share == 0 ? 0 : std::floor(edges * at / share);
     }
+    start.data.back() = edges;
     for (std::size_t n = 0; n < neighbour.data.size(); ++n)
       neighbour.data[n] = std::fmod(static_cast<double>(n * 7 + n * n) + seed, nodes);
   }

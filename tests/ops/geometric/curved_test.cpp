@@ -70,4 +70,59 @@ TEST_CASE("mixed_curvature with one space alone is that space") {
       CHECK(flat[row][j] == doctest::Approx(squared[row][j]));
 }
 
+TEST_CASE("spaces of vanishing curvature are flat") {
+  ir::Arrays inputs = points();
+  // Straight distances, twice as long in the ball.
+  const auto flat = [&](const ir::Arrays& at, double factor) {
+    ir::Array o = filled({1, 1, 5, 3}, 0);
+    for (std::size_t i = 0; i < 5; ++i) {
+      double total = 0;
+      for (std::size_t j = 0; j < 5; ++j) {
+        double squared = 0;
+        for (std::size_t d = 0; d < 3; ++d)
+          squared += std::pow(at.at("q").data[3 * i + d] - at.at("k").data[3 * j + d], 2);
+        const double weight = std::exp(-factor * std::sqrt(squared));
+        total += weight;
+        for (std::size_t d = 0; d < 3; ++d)
+          o.data[3 * i + d] += weight * at.at("v").data[3 * j + d];
+      }
+      for (std::size_t d = 0; d < 3; ++d) o.data[3 * i + d] /= total;
+    }
+    return o;
+  };
+  const Options shape{{"d", 3}, {"e", 3}, {"c", 1e-10}};
+  CHECK(distance(evaluate("poincare", shape, inputs).at("o"), flat(inputs, 2)) < 1e-7);
+  CHECK(distance(evaluate("lorentz", shape, inputs).at("o"), flat(inputs, 1)) < 1e-7);
+  // On a large sphere around a pole, points that are near it.
+  const double radius = 1e5;
+  ir::Arrays near = inputs;
+  for (auto& [name, array] : near)
+    for (std::size_t n = 0; n < array.data.size(); n += 3) array.data[n] = radius;
+  for (auto& [name, array] : inputs)
+    for (std::size_t n = 0; n < array.data.size(); n += 3) array.data[n] = 0;
+  ir::Array o = evaluate("spherical", {{"d", 3}, {"e", 3}, {"r", radius}}, near).at("o");
+  for (std::size_t n = 0; n < o.data.size(); n += 3) o.data[n] = 0;
+  CHECK(distance(o, flat(inputs, 1)) < 1e-4);
+}
+
+TEST_CASE("mixed_curvature pulls hyperbolic points from outside of the ball in to its border") {
+  Options options{{"d", 2}, {"hyperbolic", 2}, {"spherical", 2}, {"e", 2}};
+  ir::Arrays inputs = one_head("mixed_curvature", options, 2, 2);
+  inputs.at("q_hyperbolic") = array({1, 1, 2, 2}, {30, 40, 0.1, 0.2});
+  inputs.at("k_hyperbolic") = array({1, 1, 2, 2}, {-5, 0, 0.3, 0.1});
+  const ir::Array outside = evaluate("mixed_curvature", options, inputs).at("o");
+  inputs.at("q_hyperbolic") = array({1, 1, 2, 2}, {.5994, .7992, 0.1, 0.2});
+  inputs.at("k_hyperbolic") = array({1, 1, 2, 2}, {-.999, 0, 0.3, 0.1});
+  CHECK(distance(evaluate("mixed_curvature", options, inputs).at("o"), outside) < 1e-9);
+}
+
+TEST_CASE("curvatures and radii that are not above 0 are errors") {
+  for (const double wrong : {0.0, -1.0, static_cast<double>(NAN), static_cast<double>(INFINITY)}) {
+    for (const char* name : {"poincare", "lorentz", "mixed_curvature"})
+      CHECK(error_of(name, {{"c", wrong}}).starts_with("invalid_config: option c is "));
+    for (const char* name : {"spherical", "mixed_curvature"})
+      CHECK(error_of(name, {{"r", wrong}}).starts_with("invalid_config: option r is "));
+  }
+}
+
 }  // namespace fovea::ops::test

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "tests/ops/support.h"
+#include "tests/ops/graphs/graph.h"
 
 namespace fovea::ops::test {
 namespace {
@@ -43,10 +43,35 @@ TEST_CASE("dual_space attends over each neighbourhood, and nodes without one kee
                  array({6}, {near - 1, 1 + near, -1, 1, -1, 1})) < 1e-12);
 }
 
-TEST_CASE("dual_space: a neighbour that is no node is an error") {
-  ir::Arrays nodes = three_nodes();
-  nodes.at("graph_neighbour").data[1] = 3;
-  CHECK_THROWS(output("wg", nodes));
+TEST_CASE("dual_space: lists that do not fit are errors") {
+  const auto with = [](const char* input, std::vector<double> data) {
+    ir::Arrays nodes = three_nodes();
+    nodes.at(input) = integers(std::move(data));
+    return failure_of("dual_space", {{"model", 2}, {"e", 2}}, nodes);
+  };
+  CHECK(with("graph_start", {0, 1, 2, 2}) == "ok");
+  CHECK(with("graph_start", {0, 1, 2}) == "dimension_mismatch");
+  CHECK(with("graph_start", {0, 2, 1, 2}) == "invalid_input");
+  CHECK(with("latent_start", {0, 0, 1, 1}) == "out_of_bounds");
+  CHECK(with("latent_start", {1, 1, 2, 2}) == "out_of_bounds");
+  CHECK(with("graph_neighbour", {2, 3}) == "out_of_bounds");
+  CHECK(with("latent_neighbour", {-1, 2}) == "out_of_bounds");
+}
+
+TEST_CASE("dual_space: relabelled nodes have relabelled results") {
+  // Node 2 of the old is 0 of the new, 0 is 1 and 1 is 2.
+  ir::Arrays inputs = three_nodes(), moved = inputs;
+  moved.at("h") = array({3, 2}, {-1, 1, 1, 0, 0, 2});
+  moved.at("graph_start") = integers({0, 0, 2, 2});
+  moved.at("graph_neighbour") = integers({0, 2});
+  moved.at("latent_start") = integers({0, 0, 0, 2});
+  moved.at("latent_neighbour") = integers({0, 0});
+  for (const char* weight : {"wg", "wl", "wx"}) {
+    inputs.at(weight) = moved.at(weight) = normal({2, 2}, static_cast<unsigned>(weight[1]));
+  }
+  const Options options{{"model", 2}, {"e", 2}};
+  CHECK(distance(evaluate("dual_space", options, moved).at("o"),
+                 reordered(evaluate("dual_space", options, inputs).at("o"), {2, 0, 1})) < 1e-12);
 }
 
 }  // namespace fovea::ops::test

@@ -1,0 +1,137 @@
+// Mechanisms over graphs, compiled: lists that do not fit are refused before anything is read, and
+// nodes may have any number of neighbours.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ops/mechanism.h"
+#include "tests/frontend/support.h"
+
+namespace fovea::test {
+namespace {
+
+const std::map<std::string_view, double> kSmall{{"features", 5}, {"heads", 2},  {"d", 6},
+                                                {"edges", 3},    {"hidden", 7}, {"width", 12}};
+
+struct Subject {
+  ops::Problem problem;
+  Graph graph;
+};
+
+Subject subject_of(const ops::Mechanism& mechanism) {
+  std::map<std::string, double> given;
+  for (const ops::Option& option : mechanism.options) {
+    const auto found = kSmall.find(option.name);
+    if (found != kSmall.end()) given.emplace(option.name, found->second);
+  }
+  const ops::Problem problem(mechanism.options, given);
+  return {problem, mechanism.build(problem)};
+}
+
+// Inputs for nodes of these degrees; neighbours are in no order, and many of them twice.
+ir::Arrays inputs_of(const ops::Mechanism& mechanism, const Subject& subject,
+                     const std::vector<std::int64_t>& degrees) {
+  std::vector<double> start{0};
+  for (const std::int64_t degree : degrees)
+    start.push_back(start.back() + static_cast<double>(degree));
+  const auto nodes = static_cast<std::int64_t>(degrees.size());
+  Sizes sizes = ops::example_sizes(subject.graph, nodes, nodes);
+  sizes["edge"] = static_cast<std::int64_t>(start.back());
+  ir::Arrays inputs = ops::example_inputs(mechanism, subject.problem, subject.graph, sizes, 1);
+  inputs.at("row_start").data = start;
+  std::mt19937 random(1);
+  for (double& neighbour : inputs.at("neighbour").data)
+    neighbour = static_cast<double>(random() % static_cast<unsigned>(nodes));
+  return inputs;
+}
+
+template <class Check>
+void for_each_over_graphs(const Check& check) {
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    if (std::ranges::count(mechanism->options, "features", &ops::Option::name) == 0) continue;
+    INFO(std::string(mechanism->name));
+    check(*mechanism, subject_of(*mechanism));
+  }
+}
+
+// The code of the error, or "ok"; whatever it is, nothing but the output is written.
+std::string code_of(const Kernel& kernel, const Graph& graph, const ir::Arrays& inputs,
+                    std::int64_t nodes) {
+  std::map<std::string, Guarded> memory;
+  std::vector<NamedView> from, to;
+  for (const auto& [name, array] : inputs)
+    from.push_back({name, memory.try_emplace(name, array).first->second.view()});
+  std::vector<std::int64_t> shape;
+  for (const ir::AxisId axis : graph.node(graph.outputs[0].node).type.axes) {
+    const ir::Axis& of = graph.axis(axis);
+    shape.push_back(of.name == "i"
+                        ? nodes
+                        : static_cast<std::int64_t>(kSmall.at(of.name == "h" ? "heads" : "d")));
+  }
+  Guarded o(f32, shape);
+  to.push_back({"o", o.view()});
+  const std::string error = error_of([&] { kernel.run(from, to); });
+  CHECK(o.surroundings_intact());
+  for (const auto& [name, guarded] : memory) CHECK_MESSAGE(guarded.untouched(), name);
+  return error.empty() ? "ok" : error.substr(0, error.find(':'));
+}
+
+}  // namespace
+
+TEST_CASE("graphs: lists that do not fit are refused, compiled as interpreted") {
+  for_each_over_graphs([](const ops::Mechanism& mechanism, const Subject& subject) {
+    const ir::Arrays right = inputs_of(mechanism, subject, {3, 0, 4, 1, 2});
+    const Kernel kernel = compile(subject.graph);
+    const auto with = [&](const char* input, std::vector<double> data) {
+      ir::Arrays inputs = right;
+      inputs.at(input).shape = {static_cast<std::int64_t>(data.size())};
+      inputs.at(input).data = std::move(data);
+      return code_of(kernel, subject.graph, inputs, 5);
+    };
+    CHECK(with("row_start", {0, 3, 3, 7, 8, 10}) == "ok");
+    CHECK(with("row_start", {0, 0, 0, 0, 0, 10}) == "ok");
+    CHECK(with("row_start", {0, 3, 3, 7, 10}) == "dimension_mismatch");
+    CHECK(with("row_start", {0, 3, 2, 7, 8, 10}) == "invalid_input");
+    CHECK(with("row_start", {0, -3, 3, 7, 8, 10}) == "invalid_input");
+    CHECK(with("row_start", {0, 2000000000, 3, 7, 8, 10}) == "invalid_input");
+    CHECK(with("row_start", {-1, 3, 3, 7, 8, 10}) == "out_of_bounds");
+    CHECK(with("row_start", {1, 3, 3, 7, 8, 10}) == "out_of_bounds");
+    CHECK(with("row_start", {0, 3, 3, 7, 8, 9}) == "out_of_bounds");
+    CHECK(with("row_start", {0, 3, 3, 7, 8, 11}) == "out_of_bounds");
+    CHECK(with("row_start", {0, 3, 3, 7, 8, 2147483647}) == "out_of_bounds");
+    // Whoever read these would not come back.
+    for (const double wrong : {-1.0, 5.0, 2147483647.0, -2147483648.0})
+      CHECK(with("neighbour", {1, 2, 2, 0, 4, 3, 1, wrong, 0, 2}) == "out_of_bounds");
+  });
+}
+
+TEST_CASE("graphs: nodes of 0 and of 100 000 neighbours, in no order and often the same") {
+  for_each_over_graphs([](const ops::Mechanism& mechanism, const Subject& subject) {
+    const Kernel kernel = compile(subject.graph);
+    const ir::Arrays inputs = inputs_of(mechanism, subject, {0, 100000, 1, 0, 17, 1000, 0});
+    const auto differs = difference(run(kernel, subject.graph, inputs),
+                                    ir::interpret(subject.graph, inputs), mechanism.tolerance);
+    CHECK_MESSAGE(!differs, differs.value_or(""));
+  });
+}
+
+TEST_CASE("graphs: no nodes, and no edges") {
+  for_each_over_graphs([](const ops::Mechanism& mechanism, const Subject& subject) {
+    const Kernel kernel = compile(subject.graph);
+    for (const std::vector<std::int64_t>& degrees : {std::vector<std::int64_t>{}, {0}, {0, 0, 0}}) {
+      const ir::Arrays inputs = inputs_of(mechanism, subject, degrees);
+      const auto differs = difference(run(kernel, subject.graph, inputs),
+                                      ir::interpret(subject.graph, inputs), mechanism.tolerance);
+      CHECK_MESSAGE(!differs, differs.value_or(""));
+    }
+  });
+}
+
+}  // namespace fovea::test
