@@ -22,6 +22,7 @@ constexpr int kChunkValues = 2048;  // scores of a chunk: with their weights, ha
 constexpr int kShortestChunk = 64, kLongestChunk = 256;
 constexpr int kStreams = 4;   // neighbours that are read at once: it takes as many to hide latency
 constexpr int kUnrolled = 8;  // vectors
+constexpr std::uint32_t kSign = 0x80000000;
 
 Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
 
@@ -32,6 +33,12 @@ bool includes(const std::vector<AxisId>& dims, const std::vector<AxisId>& some) 
 
 // A row with one is computed again, exactly.
 Expr not_trusted() { return Halide::reinterpret<float>(Expr(0x7fc00000)); }
+
+// An integer as one without sign, in the same order, and back. Halide asks which places of a loop
+// can improve on an extreme: of what it sees through, by differences from the first, least integer,
+// which wrap around.
+Expr ordered(const Expr& x) { return Halide::reinterpret<std::uint32_t>(x) ^ Expr(kSign); }
+Expr disordered(const Expr& x) { return Halide::reinterpret<std::int32_t>(x ^ Expr(kSign)); }
 
 // The sum of f(0), …, f(count - 1), or their maximum, as a tree.
 template <class Combine, class Leaf>
@@ -267,10 +274,13 @@ bool Walk::is_bound(NodeId reduction) const {
 // Whole blocks lie across the lanes; then comes the rest, one by one.
 void Walk::find_bound(const PlaneReduction& reduction) {
   const Node& node = graph_.node(reduction.node);
-  const ReduceFn fn = std::get<Reduce>(node.op).fn;
+  const bool max = std::get<Reduce>(node.op).fn == ReduceFn::Max;
   Func func(name("bound", reduction.node));
   const Vars pure = vars({}, false, false);
-  func(pure) = identity(fn, Halide::Int(32));
+  func(pure) = Expr(max ? std::uint32_t{0} : ~std::uint32_t{0});
+  const auto better = [&](const Expr& x) {
+    return max ? Halide::max(func(pure), ordered(x)) : Halide::min(func(pure), ordered(x));
+  };
   Site blocks, rest;
   const int lanes = source_.target.lanes;
   RDom whole(0, lanes, 0, signature_.extent(axis_) / lanes, name("rb", reduction.node));
@@ -281,7 +291,7 @@ void Walk::find_bound(const PlaneReduction& reduction) {
   now_.local = whole.y * lanes + whole.x;
   const auto term = [&] { return emitter_.value(node.inputs[0], scope_at({}, now_.local)); };
   const Expr x = term();
-  func(pure) = fn == ReduceFn::Max ? Halide::max(func(pure), x) : Halide::min(func(pure), x);
+  func(pure) = better(x);
   func.update(0).atomic().reorder(whole.x, whole.y).vectorize(whole.x);
   finish(blocks, func, whole.y);
   RDom last(0, lanes, name("rl", reduction.node));
@@ -291,11 +301,13 @@ void Walk::find_bound(const PlaneReduction& reduction) {
   now_.block = 1;
   now_.local = last.x;
   const Expr y = term();
-  func(pure) = fn == ReduceFn::Max ? Halide::max(func(pure), y) : Halide::min(func(pure), y);
+  func(pure) = better(y);
   func.update(1).unscheduled();
   finish(rest, func, last.x);
   place_in_row(func);
-  folds_[reduction.node] = {func, {}, -1, 1};
+  Func signed_again(name("signed", reduction.node));
+  signed_again(pure) = disordered(func(pure));
+  folds_[reduction.node] = {signed_again, {}, -1, 1};
 }
 
 // A long sum is one of the sums of its chunks, or it would lose its last digits.

@@ -261,4 +261,21 @@ TEST_CASE("walk: a neighbour outside is an error, and nothing is written") {
   }
 }
 
+TEST_CASE("walk: a list that begins or ends outside is an error") {
+  const Graph graph = parse(std::string(kHead) + "out o = sum(n, v[j = nb])");
+  const Kernel kernel = compile(graph);
+  for (const auto& [row, offset] :
+       {std::pair(0, -1.0), std::pair(0, -100000.0), std::pair(2, 6.0), std::pair(2, 100000.0)}) {
+    Sizes sizes;
+    ir::Arrays inputs = neighbours(graph, {2, 3}, 4, sizes);
+    inputs.at("start").data[static_cast<std::size_t>(row)] = offset;
+    CHECK(error_of([&] { run(kernel, graph, inputs, sizes); }).starts_with("out_of_bounds"));
+  }
+}
+
+TEST_CASE("walk: the least and the largest of integers, below 0 and above") {
+  check("out least = min(n, at - 40)\nout most = max(n, at - 40)\nout shifted = max(n, 7 - at)",
+        0);  // of kernels that walk, those of floats are counted
+}
+
 }  // namespace fovea::test
