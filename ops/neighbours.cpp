@@ -47,6 +47,19 @@ ir::Graph Neighbours::graph(const Tensor& o) const {
   return ir::make_graph({{"o", o, {i, h, d}}}, {i, edge, h, c, d});
 }
 
+Tensor additive_score(const Problem& problem, const Neighbours& g, const Tensor& z) {
+  const auto part = [&](const char* name) { return sum(g.d, z * input(name, f32, {g.h, g.d})); };
+  Tensor score = part("a_own") + g.of_neighbour(part("a_neighbour"));
+  if (const int edges = problem.integer("edges", 0); edges > 0) {
+    const Axis f{"f", edges};
+    // a·W_e once for all edges.
+    const Tensor weight =
+        sum(g.d, input("a_edge", f32, {g.h, g.d}) * input("w_edge", f32, {g.h, g.d, f}));
+    score = score + sum(f, weight * g.of_edge(input("edge_features", f32, {g.edge, f})));
+  }
+  return leaky_relu(score, problem["slope"]);
+}
+
 Tensor aggregate(const Problem& problem, const Neighbours& graph, const Tensor& x) {
   const int kind = problem.integer("aggregate", 0);
   require(kind <= 2, Code::invalid_config,

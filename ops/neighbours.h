@@ -13,6 +13,8 @@
 namespace fovea::ops {
 
 // The options of mechanisms that project nodes to heads, then the mechanism's own.
+inline constexpr Option kEdgeFeatures{"edges", 0, "features of an edge; 0: edges have none"};
+inline constexpr Option kSlope{"slope", 0.2, "of the leaky ReLU"};
 template <class... Own>
 constexpr std::array<Option, sizeof...(Own) + 3> graph_options(Own... own) {
   return {Option{"features", 16, "width of the nodes' features"}, Option{"heads", 8, "heads"},
@@ -54,6 +56,11 @@ struct Neighbours {
 // `heads`: 0 for those of the option.
 Neighbours neighbours(const Problem& problem, int heads = 0);
 
+// LeakyReLU(a·[z_i ‖ z_j ‖ W_e e_ij]) of projected features z [i, h, d] (Veličković 2018), by the
+// options `edges` and `slope`; inputs a_own, a_neighbour and, for edges' features, a_edge, w_edge
+// and edge_features.
+Tensor additive_score(const Problem& problem, const Neighbours& graph, const Tensor& z);
+
 // Sum, mean or maximum over the neighbours by the option `aggregate` (0, 1, 2); 0 where there are
 // none.
 Tensor aggregate(const Problem& problem, const Neighbours& graph, const Tensor& x);
@@ -73,6 +80,10 @@ using EdgeScore = std::function<double(std::int64_t i, std::int64_t h, const Edg
 using EdgeValue = std::function<double(const Edge& edge, std::int64_t h, std::int64_t d)>;
 ir::Array attend_edges(const ir::Arrays& inputs, const ir::Array& own, const EdgeScore& score,
                        const EdgeValue& value);
+
+// What additive_score means, at one edge.
+double additive_score_of(const Problem& problem, const ir::Arrays& inputs, const ir::Array& z,
+                         std::int64_t i, std::int64_t h, const Edge& edge);
 
 // The dot product of two rows of heads, q [i, h, d] and k [j, h, d].
 double dot(const ir::Array& q, std::int64_t i, const ir::Array& k, std::int64_t j, std::int64_t h);

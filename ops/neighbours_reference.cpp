@@ -47,6 +47,19 @@ ir::Array attend_edges(const ir::Arrays& inputs, const ir::Array& own, const Edg
   return o;
 }
 
+double additive_score_of(const Problem& problem, const ir::Arrays& inputs, const ir::Array& z,
+                         std::int64_t i, std::int64_t h, const Edge& edge) {
+  double sum = 0;
+  for (std::int64_t d = 0; d < z.shape[2]; ++d) {
+    sum += at(inputs.at("a_own"), {h, d}) * at(z, {i, h, d});
+    sum += at(inputs.at("a_neighbour"), {h, d}) * at(z, {edge.node, h, d});
+    for (std::int64_t f = 0; f < problem.integer("edges", 0); ++f)
+      sum += at(inputs.at("a_edge"), {h, d}) * at(inputs.at("w_edge"), {h, d, f}) *
+             at(inputs.at("edge_features"), {edge.edge, f});
+  }
+  return sum < 0 ? problem["slope"] * sum : sum;
+}
+
 double dot(const ir::Array& q, std::int64_t i, const ir::Array& k, std::int64_t j, std::int64_t h) {
   double sum = 0;
   for (std::int64_t d = 0; d < q.shape[2]; ++d) sum += at(q, {i, h, d}) * at(k, {j, h, d});

@@ -12,43 +12,22 @@
 namespace fovea::ops {
 namespace {
 
-constexpr auto kOptions =
-    graph_options(Option{"edges", 0, "features of an edge; 0: edges have none"},
-                  Option{"average", 0, "1: the heads' average; 0: side by side"},
-                  Option{"slope", 0.2, "of the leaky ReLU"});
+constexpr auto kOptions = graph_options(
+    kEdgeFeatures, Option{"average", 0, "1: the heads' average; 0: side by side"}, kSlope);
 
 ir::Graph build(const Problem& problem) {
   const Neighbours g = neighbours(problem);
   const Tensor z = g.project("w");
-  const auto part = [&](const char* name) { return sum(g.d, z * input(name, f32, {g.h, g.d})); };
-  Tensor score = part("a_own") + g.of_neighbour(part("a_neighbour"));
-  if (const int edges = problem.integer("edges", 0); edges > 0) {
-    const Axis f{"f", edges};
-    // a·W_e once for all edges.
-    const Tensor weight =
-        sum(g.d, input("a_edge", f32, {g.h, g.d}) * input("w_edge", f32, {g.h, g.d, f}));
-    score = score + sum(f, weight * g.of_edge(input("edge_features", f32, {g.edge, f})));
-  }
-  const Tensor o = g.attend(leaky_relu(score, problem["slope"]), g.of_neighbour(z), z);
+  const Tensor o = g.attend(additive_score(problem, g, z), g.of_neighbour(z), z);
   if (!problem.flag("average")) return g.graph(o);
   return ir::make_graph({{"o", mean(g.h, o), {g.i, g.d}}}, {g.i, g.edge, g.h, g.c, g.d});
 }
-
-double leaky(double x, double slope) { return x < 0 ? slope * x : x; }
 
 ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes&) {
   const ir::Array z = project_nodes(inputs.at("x"), inputs.at("w"));
   const std::int64_t width = z.shape[2];
   const auto score = [&](std::int64_t i, std::int64_t h, const Edge& edge) {
-    double sum = 0;
-    for (std::int64_t d = 0; d < width; ++d) {
-      sum += at(inputs.at("a_own"), {h, d}) * at(z, {i, h, d});
-      sum += at(inputs.at("a_neighbour"), {h, d}) * at(z, {edge.node, h, d});
-      for (std::int64_t f = 0; f < problem.integer("edges", 0); ++f)
-        sum += at(inputs.at("a_edge"), {h, d}) * at(inputs.at("w_edge"), {h, d, f}) *
-               at(inputs.at("edge_features"), {edge.edge, f});
-    }
-    return leaky(sum, problem["slope"]);
+    return additive_score_of(problem, inputs, z, i, h, edge);
   };
   const auto value = [&](const Edge& edge, std::int64_t h, std::int64_t d) {
     return at(z, {edge.node, h, d});

@@ -10,9 +10,7 @@
 namespace fovea::ops {
 namespace {
 
-constexpr auto kOptions =
-    graph_options(Option{"edges", 0, "features of an edge; 0: edges have none"},
-                  Option{"slope", 0.2, "of the leaky ReLU"});
+constexpr auto kOptions = graph_options(kEdgeFeatures, kSlope);
 
 ir::Graph build(const Problem& problem) {
   const Neighbours g = neighbours(problem);

@@ -17,8 +17,8 @@
 namespace fovea::test {
 namespace {
 
-const std::map<std::string_view, double> kSmall{{"features", 5}, {"heads", 2},  {"d", 6},
-                                                {"edges", 3},    {"hidden", 7}, {"width", 12}};
+const std::map<std::string_view, double> kSmall{
+    {"features", 5}, {"heads", 2}, {"d", 6}, {"edges", 3}, {"hidden", 7}};
 
 struct Subject {
   ops::Problem problem;
@@ -68,13 +68,10 @@ std::string code_of(const Kernel& kernel, const Graph& graph, const ir::Arrays& 
   std::vector<NamedView> from, to;
   for (const auto& [name, array] : inputs)
     from.push_back({name, memory.try_emplace(name, array).first->second.view()});
+  const Sizes sizes = ops::example_sizes(graph, nodes, nodes);
   std::vector<std::int64_t> shape;
-  for (const ir::AxisId axis : graph.node(graph.outputs[0].node).type.axes) {
-    const ir::Axis& of = graph.axis(axis);
-    shape.push_back(of.name == "i"
-                        ? nodes
-                        : static_cast<std::int64_t>(kSmall.at(of.name == "h" ? "heads" : "d")));
-  }
+  for (const ir::AxisId axis : graph.node(graph.outputs[0].node).type.axes)
+    shape.push_back(sizes.at(graph.axis(axis).name));
   Guarded o(f32, shape);
   to.push_back({"o", o.view()});
   const std::string error = error_of([&] { kernel.run(from, to); });

@@ -65,6 +65,7 @@ const std::vector<Variant> kVariants{
     {"multi_scale", {{"start", 1}}},
     {"transformer_block", {{"causal", 0}, {"heads", 2}}},
     {"gat", {{"edges", 2}}},
+    {"graph_attention", {{"edges", 2}, {"residual", 1}}},
     {"gat", {{"average", 1}, {"slope", 0.5}}},
     {"gatv2", {{"edges", 2}, {"slope", 0}}},
     {"graph_transformer", {{"bias", 0}}},
