@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "ir/checks.h"
+#include "ir/contraction.h"
 #include "ir/error.h"
 #include "ir/region.h"
 
@@ -82,6 +83,38 @@ std::vector<AxisId> columns_first(const Graph& graph, const Kernel& kernel, Node
   return layout;
 }
 
+// Whether what a value is made of lies side by side along an axis wherever it varies along it.
+bool is_side_by_side(const Graph& graph, NodeId id, AxisId axis, const Placement& places) {
+  const Node& node = graph.node(id);
+  if (!node.type.has(axis)) return true;
+  if (const auto place = places.find(id); place != places.end())
+    return place->second.layout.back() == axis;
+  if (!std::holds_alternative<Map>(node.op)) return false;
+  return std::ranges::all_of(
+      node.inputs, [&](NodeId input) { return is_side_by_side(graph, input, axis, places); });
+}
+
+// Fewer do not fill a vector.
+constexpr std::int64_t kNarrow = 16;
+
+// The axes of what a kernel off every plane stores. A sum of products has its accumulators along
+// the fastest: an axis along which an operand lies side by side, where the last one is not.
+std::vector<AxisId> order_for_sum(const Graph& graph, NodeId id, const Placement& places) {
+  std::vector<AxisId> layout = graph.node(id).type.axes;
+  const Leaves none(graph.nodes.size());
+  if (!is_matrix_product(graph, id, none)) return layout;
+  const NodeId term = graph.node(id).inputs[0];
+  const auto fits = [&](AxisId axis) {
+    const Extent& extent = graph.axis(axis).extent;
+    const bool narrow = extent.size() == 1 && extent[0].kind == ExtentTerm::Kind::Number &&
+                        extent[0].number < kNarrow;
+    return !narrow && is_side_by_side(graph, term, axis, places);
+  };
+  const auto best = std::find_if(layout.rbegin(), layout.rend(), fits);
+  if (best != layout.rend()) std::rotate(best.base() - 1, best.base(), layout.end());
+  return layout;
+}
+
 class Declaration {
  public:
   explicit Declaration(const Graph& graph) : graph_(graph) {}
@@ -136,9 +169,13 @@ class Declaration {
   void stored(const Kernel& kernel, NodeId id, int slot) {
     const Node& node = graph_.node(id);
     const bool padded = folds_rows(graph_, kernel, id);
-    const Place& where = all_.places[id] = place(
-        node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
-        padded ? columns_first(graph_, kernel, id) : node.type.axes, between(node.type.dtype));
+    const bool plain = kernel.row == kNone && kernel.column == kNone;
+    const Place& where = all_.places[id] =
+        place(node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
+              padded  ? columns_first(graph_, kernel, id)
+              : plain ? order_for_sum(graph_, id, all_.places)
+                      : node.type.axes,
+              between(node.type.dtype));
     buffer(where).slot = slot;
     all_.slots = std::max(all_.slots, slot + 1);
     if (!padded) return;

@@ -19,6 +19,8 @@ struct Function {
   std::vector<Halide::Func> outputs;
   std::vector<Halide::Argument> halide;
   std::vector<runtime::Argument> arguments;
+  // Of one result: along how many of its slowest dimensions pieces cost no more than the whole.
+  int cuttable = 8;
 };
 
 // What every lowering starts from.
@@ -49,9 +51,15 @@ Halide::Expr combine(ir::ReduceFn fn, const Halide::Expr& so_far, const Halide::
 Halide::Func lower_walk(const Source& source, const ir::Region& region, Signature& signature,
                         const Result& result, int& outer);
 
+// One result lowered in a way of its own, and Function::cuttable.
+struct Special {
+  Halide::Func func;
+  int cuttable;
+};
+
 // One result that is a sum of products, with its accumulators in registers; nothing if it is not one.
-std::optional<Halide::Func> lower_contraction(const Source& source, Signature& signature, const Result& result,
-                                              int number);
+std::optional<Special> lower_contraction(const Source& source, Signature& signature, const Result& result,
+                                         int number);
 
 // Of a kernel that carries: `absorb` adds blocks to the state, `recall` the state to a tile's
 // accumulators (runtime::Tiled).

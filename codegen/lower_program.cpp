@@ -113,6 +113,7 @@ class Lowering {
     const Source from = source(kernel, name);
     const Function function = kernel.column == kNone ? lower_plain(from, results_of(kernel), false)
                                                      : walk(kernel, from, step.plain.cuttable);
+    if (kernel.column == kNone) step.plain.cuttable = function.cuttable;
     step.plain.call.arguments = emit(function, name);
     for (const NodeId id : kernel.results)
       step.plain.results.push_back(layout_.places.at(id).buffer);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "codegen/column_fold.h"
 #include "codegen/lower.h"
 #include "codegen/row_sum.h"
 #include "ir/error.h"
@@ -292,7 +293,10 @@ class Nest {
   // Loops of a fold: what its inner folds lack innermost, then its own loop, then the rest.
   void arrange(Fold& fold, const std::set<NodeId>& in_loop,
                const std::map<NodeId, std::set<NodeId>>&) {
-    if (whole_.contains(fold.id)) return;
+    if (whole_.contains(fold.id)) {
+      run(fold);
+      return;
+    }
     std::vector<Halide::VarOrRVar> inside, outside;
     for (const AxisId axis : fold.axes) {
       const bool needed = std::ranges::any_of(fold.inner, [&](NodeId id) {
@@ -310,6 +314,13 @@ class Nest {
     fold.func.update().reorder(order);
     if (fold.plain_sum && friendly(fold.id, fold.axes.front()) && inside.front().name() == var(fold.axes.front()).name())
       fold.func.update().vectorize(var(fold.axes.front()), source_.target.lanes, Halide::TailStrategy::GuardWithIf);
+  }
+
+  // A running sum goes from row to row, not down one column of them after the other.
+  void run(Fold& fold) {
+    const Scan* scan = std::get_if<Scan>(&graph_.node(fold.id).op);
+    if (!scan || fold.axes.front() == scan->axis) return;
+    fold.func.update().reorder(std::vector<Halide::VarOrRVar>{var(fold.axes.front()), fold.r});
   }
 
   void dot(Fold& fold) {
@@ -440,11 +451,13 @@ Function lower_plain(const Source& source, const std::vector<Result>& results, b
   function.name = source.name;
   for (const Result& result : results) {
     const int number = static_cast<int>(function.outputs.size());
-    std::optional<Func> special;
+    std::optional<Special> special;
     if (!exact) special = lower_contraction(source, signature, result, number);
     if (!exact && !special) special = lower_row_sum(source, signature, result, number);
-    function.outputs.push_back(special ? *special
+    if (!exact && !special) special = lower_column_fold(source, signature, result, number);
+    function.outputs.push_back(special ? special->func
                                        : Nest(source, signature, result, exact, number).build());
+    if (special) function.cuttable = std::min(function.cuttable, special->cuttable);
   }
   function.halide = signature.halide();
   function.arguments = signature.runtime();

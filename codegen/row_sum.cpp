@@ -16,8 +16,10 @@ using Halide::RDom;
 using Halide::Var;
 using namespace ir;
 
-// Whether a value is made of numbers in memory at its own point alone, those that vary along the
-// axis side by side.
+Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
+
+}  // namespace
+
 bool lies_along(const Source& source, NodeId root, AxisId axis) {
   bool varies = false;
   std::vector<NodeId> stack{root};
@@ -34,19 +36,16 @@ bool lies_along(const Source& source, NodeId root, AxisId axis) {
       varies = true;
       continue;
     }
-    if (!std::holds_alternative<Map>(node.op) && !std::holds_alternative<Constant>(node.op))
+    if (!std::holds_alternative<Map>(node.op) && !std::holds_alternative<Constant>(node.op) &&
+        !std::holds_alternative<Index>(node.op))
       return false;
     for (const NodeId input : node.inputs) stack.push_back(input);
   }
   return varies;
 }
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
-}  // namespace
-
-std::optional<Func> lower_row_sum(const Source& source, Signature& signature, const Result& result,
-                                  int number) {
+std::optional<Special> lower_row_sum(const Source& source, Signature& signature,
+                                     const Result& result, int number) {
   const auto found = sum_of(source.graph, result.node, source.leaves);
   if (!found || found->axes.size() != 1 || result.place.dtype != Dtype::F32) return std::nullopt;
   const AxisId axis = found->axes[0];
@@ -104,7 +103,7 @@ std::optional<Func> lower_row_sum(const Source& source, Signature& signature, co
   if (extent / lanes <= 16) partial.update().unroll(step.x);
   promise(out.output_buffer(), signature.fixed_extents(result.place), false);
   signature.add_result(result.place.buffer);
-  return out;
+  return Special{out, static_cast<int>(layout.size())};
 }
 
 }  // namespace fovea::codegen

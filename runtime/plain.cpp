@@ -52,8 +52,9 @@ struct Cut {
 
 // Elements whose work is worth a piece; and the most pieces, so that their cost stays out of sight.
 constexpr std::int64_t kPieceWork = 1 << 15, kMostPieces = 16;
-// Longer pieces are made of whole groups of rows, for the sake of the functions' own tiles.
-constexpr std::int64_t kGroup = 16;
+// Longer pieces are made of whole groups of rows, for the sake of the functions' own tiles; rows
+// are cut into whole vectors.
+constexpr std::int64_t kGroup = 16, kVectors = 64;
 
 std::int64_t work_of(const Workspace& workspace, const Call& call) {
   std::int64_t work = 0;
@@ -75,7 +76,9 @@ Cut cut(const Workspace& workspace, const Plain& plain) {
   cut.extent = *slowest;
   const std::int64_t wanted = std::min({work / kPieceWork, kMostPieces, cut.extent});
   cut.piece = (cut.extent + wanted - 1) / wanted;
-  if (cut.piece > kGroup) cut.piece = (cut.piece + kGroup - 1) / kGroup * kGroup;
+  const bool in_row = slowest + 1 == shape.end();
+  const std::int64_t group = in_row ? kVectors : cut.piece > kGroup ? kGroup : 1;
+  cut.piece = (cut.piece + group - 1) / group * group;
   cut.pieces = (cut.extent + cut.piece - 1) / cut.piece;
   return cut;
 }
