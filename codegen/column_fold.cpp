@@ -39,6 +39,8 @@ class Columns {
   std::optional<Special> operator()() {
     const Reduce* reduce = std::get_if<Reduce>(&node_.op);
     const Scan* scan = std::get_if<Scan>(&node_.op);
+    // What is in memory is copied, not computed again from what may no longer be there.
+    if (source_.leaves[static_cast<std::size_t>(result_.node)]) return std::nullopt;
     if (!scan && !(reduce && reduce->fn != ReduceFn::ArgMax)) return std::nullopt;
     axis_ = scan ? scan->axis : reduce->axis;
     if (!lies_in_rows()) return std::nullopt;

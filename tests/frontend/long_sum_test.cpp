@@ -96,6 +96,23 @@ out r = keys
                    "j", {1, 77, 530}, {{"b", 2}, {"h", 2}, {"i", 50}});
 }
 
+TEST_CASE("long sums: what a plane folds over its rows is copied to its output, not computed again") {
+  check_everywhere(R"(
+axis h = 4, i, j, e = 64, r = i + 1, edge, n < degree
+first : i32[r]
+weight : f32[edge]
+v : f32[h, i, e]
+x : f32[h, i]
+y : f32[h, j]
+w = softmax(j, where(j != i, x + y, -inf))
+degree = max(first[r = i + 1] - first[r = i], 0)
+out a = sum(n, weight[edge = (first[r = i] + n) % size(edge)] * v)
+out b = sum(i, w * v)
+out c = sum(j, w)
+)",
+                   "j", {200}, {{"i", 48}, {"edge", 7}});
+}
+
 TEST_CASE("long sums: NaN and infinity show where they belong, and zeros annihilate them") {
   const Graph graph = parse(R"(
 axis j, d = 32, e = 16
