@@ -29,7 +29,7 @@ Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
 class Multiplication {
  public:
   Multiplication(const Source& source, Signature& signature, const Result& result,
-                 Contraction found, int number)
+                 SumOfProducts found, int number)
       : source_(source),
         graph_(source.graph),
         signature_(signature),
@@ -275,7 +275,7 @@ class Multiplication {
   const Graph& graph_;
   Signature& signature_;
   const Result& result_;
-  Contraction found_;
+  SumOfProducts found_;
   Emitter emitter_;
   std::int64_t columns_, count_;  // of x and y; -1 if not fixed
   std::string suffix_;
@@ -293,7 +293,7 @@ class Multiplication {
 
 std::optional<Special> lower_contraction(const Source& source, Signature& signature,
                                          const Result& result, int number) {
-  std::optional<Contraction> found = contraction_of(source, result);
+  std::optional<SumOfProducts> found = sum_of_products(source, result);
   if (!found) return std::nullopt;
   const std::int64_t columns = signature.fixed_extent(found->x);
   if (columns >= 0 && columns < source.target.lanes) return std::nullopt;

@@ -11,7 +11,7 @@
 namespace fovea::codegen {
 
 // sum(m, a[y, m] * b[x, m]): x is the fastest axis of the result, y one along which b is constant.
-struct Contraction {
+struct SumOfProducts {
   ir::NodeId sum = ir::kNone;  // the result is a function of this, element by element
   ir::AxisId x = ir::kNone, y = ir::kNone;
   std::vector<ir::AxisId> m;  // slowest first
@@ -23,6 +23,6 @@ struct Contraction {
 bool any_has(const ir::Graph& graph, const std::vector<ir::Factor>& factors, ir::AxisId axis);
 
 // Nothing if the result is no such sum, or is not a function of one alone.
-std::optional<Contraction> contraction_of(const Source& source, const Result& result);
+std::optional<SumOfProducts> sum_of_products(const Source& source, const Result& result);
 
 }  // namespace fovea::codegen

@@ -51,7 +51,7 @@ bool any_has(const Graph& graph, const std::vector<Factor>& factors, AxisId axis
       factors, [&](const Factor& factor) { return graph.node(factor.node).type.has(axis); });
 }
 
-std::optional<Contraction> contraction_of(const Source& source, const Result& result) {
+std::optional<SumOfProducts> sum_of_products(const Source& source, const Result& result) {
   const Graph& graph = source.graph;
   const std::vector<AxisId>& layout = result.place.layout;
   if (source.leaves[static_cast<std::size_t>(result.node)] || layout.size() < 2 ||
@@ -59,7 +59,7 @@ std::optional<Contraction> contraction_of(const Source& source, const Result& re
     return std::nullopt;
   const auto folds = folds_at_point(graph, result.node, source.leaves);
   if (!folds || folds->size() != 1) return std::nullopt;
-  Contraction found;
+  SumOfProducts found;
   found.sum = *folds->begin();
   const auto sum = sum_of(graph, found.sum, source.leaves);
   if (!sum || graph.node(found.sum).type.axes != graph.node(result.node).type.axes)
