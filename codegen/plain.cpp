@@ -88,6 +88,7 @@ class Nest {
     std::vector<AxisId> axes;  // of the Func's arguments, fastest first
     Halide::RVar r;
     std::set<NodeId> inner;    // folds that its update calls
+    std::vector<Func> helpers;  // computed where it is, for it alone
     bool plain_sum = false;
   };
 
@@ -109,7 +110,7 @@ class Nest {
 
   const Fold& define(NodeId id) {
     const Node& node = graph_.node(id);
-    Fold fold{id, Func("f" + std::to_string(id) + suffix_), {}, {}, {}, false};
+    Fold fold{id, Func("f" + std::to_string(id) + suffix_), {}, {}, {}, {}, false};
     const ScopePtr scope = emitter_.scope();
     std::vector<Expr> pure;
     std::vector<Var> vars;
@@ -194,29 +195,99 @@ class Nest {
     whole_.insert(fold.id);
   }
 
-  // One round for each place: the best of those after the place before, in the order of value, then index.
+  // One pass that keeps the best so far in order, and looks at few: of as many groups as there are
+  // places, the least of the greatest bounds what can be among the best.
   void topk(Fold& fold, const Node& node, const TopK& op, const ScopePtr& scope,
             const std::vector<Var>& vars) {
-    RDom r(0, signature_.extent(op.axis), 0, signature_.extent(op.into), "top" + suffix_);
-    if (const NodeId degree = graph_.axis(op.axis).degree; degree != kNone)
-      r.where(r.x < emitter_.value(degree, scope));
+    const NodeId degree = graph_.axis(op.axis).degree;
+    const Expr places = signature_.extent(op.into), extent = signature_.extent(op.axis);
+    const Expr size = degree == kNone ? extent : Halide::clamp(emitter_.value(degree, scope), 0, extent);
     const Dtype dtype = graph_.node(node.inputs[0]).type.dtype;
-    const Expr x = Halide::cast(emitter_.type(dtype),
-                                emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, r.x)));
-    std::vector<Expr> here(vars.begin(), vars.end()), before = here;
+    const Halide::Type type = emitter_.type(dtype == Dtype::Bool ? Dtype::I32 : dtype);
     const auto at = std::ranges::find(fold.axes, op.into) - fold.axes.begin();
-    here[at] = r.y;
-    before[at] = Halide::max(r.y - 1, 0);
+    std::vector<Var> others = vars;
+    others.erase(others.begin() + at);
+    const auto value = [&](const Expr& at) {
+      return Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, at)));
+    };
+    const bool stored = source_.leaves[node.inputs[0]];
+    const Func row = stored ? Func() : row_of(fold, value, extent, others, node.inputs[0], op);
+    const auto x = [&](const Expr& at) {
+      if (stored) return value(at);
+      std::vector<Expr> arguments{at};
+      arguments.insert(arguments.end(), others.begin(), others.end());
+      return Expr(row(arguments));
+    };
+    const Func bound = bound_of_best(fold, x, type, {places, extent, size}, others, node.inputs[0], op);
+
+    RDom r(0, places, 0, extent, "top" + suffix_);
+    if (degree != kNone) r.where(r.y < size);
+    r.where(x(r.y) >= bound(others));
+    const Expr place = places - 1 - r.x;
+    std::vector<Expr> here(vars.begin(), vars.end()), before = here;
+    here[at] = place;
+    before[at] = Halide::max(place - 1, 0);
     Func& f = fold.func;
-    f(vars) = Halide::Tuple(lowest(x.type()), Expr(-1));
-    const Expr value = f(here)[0], index = f(here)[1];
-    const Expr last = f(before)[0], last_index = f(before)[1];
-    const Expr after = r.y == 0 || (last_index >= 0 && (x < last || (x == last && r.x > last_index)));
-    const Expr allowed = x.type().is_float() ? x > lowest(x.type()) : Halide::Internal::const_true();
-    const Expr better = after && allowed && (index < 0 || x > value);
-    f(here) = Halide::Tuple(Halide::select(better, x, value), Halide::select(better, r.x, index));
-    fold.r = r.y;
+    f(vars) = Halide::Tuple(lowest(type), Expr(-1));
+    // Excluded elements and NaN beat nothing; any integer beats an empty place.
+    const auto beats = [&](const std::vector<Expr>& other) {
+      const Expr greater = x(r.y) > f(other)[0];
+      return type.is_float() ? greater : greater || f(other)[1] < 0;
+    };
+    const Expr moves = place > 0 && beats(before);
+    const auto next = [&](int part, const Expr& mine) {
+      return Halide::select(!beats(here), f(here)[part], moves, f(before)[part], mine);
+    };
+    f(here) = Halide::Tuple(next(0, x(r.y)), next(1, r.y));
+    fold.r = r.x;
     whole_.insert(fold.id);
+  }
+
+  struct Extents {
+    Expr places, extent, size;
+  };
+
+  // What is chosen from, where it is computed: once, for its last bit decides what is equal.
+  Func row_of(Fold& fold, const std::function<Expr(const Expr&)>& value, const Expr& extent,
+              const std::vector<Var>& others, NodeId elements, const TopK& op) {
+    Func row("row" + fold.func.name());
+    const Var at("at");
+    std::vector<Var> arguments{at};
+    arguments.insert(arguments.end(), others.begin(), others.end());
+    row(arguments) = value(at);
+    row.bound(at, 0, extent);
+    if (!emitter_.exact() && friendly(elements, op.axis))
+      row.vectorize(at, source_.target.lanes, Halide::TailStrategy::GuardWithIf);
+    fold.helpers.push_back(row);
+    return row;
+  }
+
+  // At least as many elements as there are places are no less than this.
+  Func bound_of_best(Fold& fold, const std::function<Expr(const Expr&)>& x, const Halide::Type& type,
+                     const Extents& of, const std::vector<Var>& others, NodeId elements,
+                     const TopK& op) {
+    Func greatest("greatest" + fold.func.name()), bound("bound" + fold.func.name());
+    const Var group("group");
+    std::vector<Var> groups{group};
+    groups.insert(groups.end(), others.begin(), others.end());
+    const Expr count = Halide::max(of.places, 1);
+    const RDom turn(0, of.extent / count, "turn" + suffix_), each(0, of.places, "each" + suffix_);
+    RDom turns = turn;
+    if (graph_.axis(op.axis).degree != kNone) turns.where(turn.x < of.size / count);
+    greatest(groups) = lowest(type);
+    const Expr element = x(turns.x * count + group);
+    greatest(groups) = Halide::select(element > greatest(groups), element, greatest(groups));
+    bound(others) = highest(type);
+    std::vector<Expr> at(groups.begin(), groups.end());
+    at[0] = each.x;
+    bound(others) = Halide::min(bound(others), greatest(at));
+    const std::int64_t places = signature_.fixed_extent(op.into);
+    greatest.update().reorder(group, turns.x);
+    if (!emitter_.exact() && places >= source_.target.lanes && friendly(elements, op.axis))
+      for (Halide::Stage stage : {Halide::Stage(greatest), Halide::Stage(greatest.update())})
+        stage.vectorize(group, source_.target.lanes, Halide::TailStrategy::GuardWithIf);
+    fold.helpers.insert(fold.helpers.end(), {greatest, bound});
+    return bound;
   }
 
   // --- schedule
@@ -244,7 +315,7 @@ class Nest {
       });
     }
     const bool single = folds_.size() == 1 && graph_.node(result_).type.axes.size() == folds_.begin()->second.axes.size() &&
-                        direct_.contains(result_);
+                        direct_.contains(result_) && !std::holds_alternative<TopK>(graph_.node(result_).op);
     if (!single) order_out(out, place, shared);
     for (auto& [id, fold] : folds_) {
       if (in_loop.contains(id)) {
@@ -255,8 +326,10 @@ class Nest {
         return;
       } else if (any && !shared.empty()) {
         fold.func.compute_at(out, var(shared.front()));
+        for (Func helper : fold.helpers) helper.compute_at(out, var(shared.front()));
       } else {
         fold.func.compute_root();
+        for (Func helper : fold.helpers) helper.compute_root();
       }
       arrange(fold, in_loop, users);
     }
@@ -335,6 +408,7 @@ class Nest {
   void tile(Func out, const Place& place, Fold& fold) {
     if (place.layout.empty() || whole_.contains(fold.id) || place.dtype == Dtype::I4) {
       fold.func.compute_root();
+      for (Func helper : fold.helpers) helper.compute_root();
       return;
     }
     const AxisId x = place.layout.back();
