@@ -177,6 +177,8 @@ class RowCount {
     }
   }
 
+  bool is_fixed() const { return fixed_ >= 0; }
+
   // Nothing where neither an input nor the caller tells.
   std::optional<std::int64_t> rows(std::span<const NamedView> inputs, const Sizes& sizes) const {
     if (fixed_ >= 0) return fixed_;
@@ -193,10 +195,12 @@ class RowCount {
   std::int64_t fixed_ = -1;
 };
 
+// Those that a run tells, if it tells any.
 std::vector<RowCount> row_counts(const Graph& graph) {
   std::vector<RowCount> result;
   for (const ir::Kernel& kernel : graph.kernels)
     if (kernel.row != ir::kNone) result.emplace_back(graph, kernel.row);
+  if (!std::ranges::all_of(result, &RowCount::is_fixed)) std::erase_if(result, &RowCount::is_fixed);
   return result;
 }
 

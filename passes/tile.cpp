@@ -76,6 +76,11 @@ int few_columns(const Graph& graph, const Region& region, int rows) {
   return columns;
 }
 
+// Rows whose number is fixed do not become fewer: features beside the few rows of other kernels.
+bool has_fixed_rows(const Graph& graph, const Kernel& kernel) {
+  return fixed_or(graph, kernel.row, 0) > kFewRows;
+}
+
 bool folds_rows(const Region& region) {
   return std::ranges::any_of(region.reductions,
                              [](const PlaneReduction& each) { return !each.over_columns; });
@@ -180,6 +185,8 @@ Graph tile_half(const Graph& graph, const Target&) {
   Graph result = graph;
   for (Kernel& kernel : result.kernels) {
     if (kernel.row == kNone) continue;
+    const auto rows = static_cast<std::int64_t>(fixed_or(graph, kernel.row, 0));
+    if (has_fixed_rows(graph, kernel) && !prefers_half(rows)) continue;
     kernel.row_tile = kRowTile / 2;
     kernel.chunk = std::min(2 * kernel.chunk, kLargestChunk);
   }
@@ -195,7 +202,7 @@ bool prefers_half(std::int64_t rows) {
 Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
   Graph result = tile_half(graph, target);
   for (Kernel& kernel : result.kernels) {
-    if (kernel.row == kNone) continue;
+    if (kernel.row == kNone || has_fixed_rows(graph, kernel)) continue;
     const Region region = region_of(graph, kernel);
     if (folds_rows(region)) {
       kernel.reason += "; rows across the lanes: it folds over rows too";
@@ -203,7 +210,7 @@ Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
     }
     kernel.lanes = Lanes::Columns;
     kernel.carries = false;  // nothing to share among so few rows
-    kernel.row_tile = single_row ? 1 : kFewRowTile;
+    kernel.row_tile = single_row && fixed_or(graph, kernel.row, 1) <= 1 ? 1 : kFewRowTile;
     share(graph, region, kernel);
     const int rows = kernel.row_tile * std::max(kernel.members, 1);
     const int columns = few_columns(graph, region, rows);

@@ -24,7 +24,7 @@ ir::Graph tile(const ir::Graph& graph, const ir::Target& target);
 //
 //   kernel o(o) over i, j rows=96 columns=96 chunk=5     →     rows=48 columns=96 chunk=10
 //
-// Leaves alone: kernels off the plane.
+// Leaves alone: kernels off the plane, and those whose rows are a fixed number that fills tiles.
 ir::Graph tile_half(const ir::Graph& graph, const ir::Target& target);
 
 // Whether so many rows are better walked in half tiles.
@@ -43,7 +43,7 @@ constexpr int kFewRows = 16;
 // several coordinates at a time, so that each is read once for all of them (share=h members=4).
 //
 // Kernels that fold over rows too become half tiles of rows; their reason says so. Leaves alone:
-// kernels off the plane.
+// kernels off the plane, and those whose rows are a fixed number that is not few.
 ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target, bool single_row);
 
 }  // namespace fovea::passes

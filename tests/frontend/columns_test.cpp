@@ -1,5 +1,6 @@
 // Few rows: columns across the lanes, against the interpreter.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
@@ -440,6 +441,33 @@ TEST_CASE("the rows of a run decide how it lies") {
     run(kernel, sizes);
     CHECK(lanes_of(kernel, sizes, run) == (rows <= 16 ? "columns" : "rows"));
     CHECK(run.error(sizes) < 1e-5);
+  }
+}
+
+TEST_CASE("a fixed number of rows stays as it lies beside any number of others") {
+  for (const int fixed : {1, 3, 8, 16, 17, 100}) {
+    const Graph graph = parse(fmt::format(R"(
+axis i, j, m = {}, d = 32
+q : f32[i, d]
+w : f32[m, d]
+k : f32[j, d]
+f = sum(j, softmax(j, sum(d, w * k) * 0.2) * k)
+out features = f
+out o = sum(j, softmax(j, sum(d, q * k) * 0.2) * k)
+)",
+                                          fixed));
+    const Kernel kernel = compile(graph, {.threads = 1});
+    for (const std::int64_t rows : {1, 5, 40, 65, 100}) {
+      const Sizes sizes = sizes_of(graph, rows, 77);
+      Run run(graph, sizes, 3);
+      run(kernel, sizes);
+      INFO(fixed << " beside " << rows);
+      CHECK(run.error(sizes) < 1e-5);
+      const Report report = kernel.explain(sizes, run.views());
+      int across_columns = 0;
+      for (const KernelReport& each : report.kernels) across_columns += each.lanes == "columns";
+      CHECK(across_columns == (rows > 16 ? 0 : 1));
+    }
   }
 }
 
