@@ -69,17 +69,19 @@ runtime::Size size_of(const Extent& extent) {
   return size;
 }
 
-// What the kernel adds to in registers is the fastest: columns, then the last feature.
-std::vector<AxisId> columns_first(const Graph& graph, const Kernel& kernel, NodeId result) {
+// What the kernel adds to in registers is the fastest: rows or columns of the plane, then the last
+// feature.
+std::vector<AxisId> features_last(const Graph& graph, const Kernel& kernel, NodeId result,
+                                  AxisId along) {
   const std::vector<AxisId> batch = region_of(graph, kernel).batch;
   std::vector<AxisId> layout, features;
   for (const AxisId axis : graph.node(result).type.axes) {
-    if (axis == kernel.column) continue;
+    if (axis == along) continue;
     const bool in_batch = std::ranges::find(batch, axis) != batch.end();
     (in_batch ? layout : features).push_back(axis);
   }
   layout.insert(layout.end(), features.begin(), features.end());
-  layout.insert(features.empty() ? layout.end() : layout.end() - 1, kernel.column);
+  layout.insert(features.empty() ? layout.end() : layout.end() - 1, along);
   return layout;
 }
 
@@ -169,18 +171,23 @@ class Declaration {
   void stored(const Kernel& kernel, NodeId id, int slot) {
     const Node& node = graph_.node(id);
     const bool padded = folds_rows(graph_, kernel, id);
-    const bool plain = kernel.row == kNone && kernel.column == kNone;
     const Place& where = all_.places[id] =
         place(node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
-              padded  ? columns_first(graph_, kernel, id)
-              : plain ? order_for_sum(graph_, id, all_.places)
-                      : node.type.axes,
-              between(node.type.dtype));
+              order(kernel, id), between(node.type.dtype));
     buffer(where).slot = slot;
     all_.slots = std::max(all_.slots, slot + 1);
     if (!padded) return;
     for (std::size_t n = 0; n < where.layout.size(); n++)
       if (where.layout[n] == kernel.column) buffer(where).shape[n] = padded_columns(kernel);
+  }
+
+  std::vector<AxisId> order(const Kernel& kernel, NodeId id) const {
+    const std::vector<AxisId>& axes = graph_.node(id).type.axes;
+    if (folds_rows(graph_, kernel, id)) return features_last(graph_, kernel, id, kernel.column);
+    if (kernel.row != kNone && !graph_.node(id).type.has(kernel.column))
+      return features_last(graph_, kernel, id, kernel.row);
+    const bool plain = kernel.row == kNone && kernel.column == kNone;
+    return plain ? order_for_sum(graph_, id, all_.places) : axes;
   }
 
   void degrees() {
