@@ -38,6 +38,12 @@ constexpr double kLog2E = 1.4426950408889634;
 Expr nan_f32() { return reinterpret<float>(Expr(0x7fc00000)); }
 Expr two_to(const Expr& n) { return reinterpret<float>((cast<int>(n) + 127) << 23); }
 
+// x 2^n, where one of the two may be too large or too small for an f32 before the other is applied.
+Expr scaled(const Expr& x, const Expr& n) {
+  const Expr whole = cast<int>(n), half = whole >> 1;
+  return x * two_to(half) * two_to(whole - half);
+}
+
 // |x|, negative where `sign` is.
 Expr with_sign(const Expr& x, const Expr& sign) {
   return reinterpret<float>((reinterpret<int>(x) & 0x7fffffff) |
@@ -62,8 +68,7 @@ Exponential exponential(const Expr& x) {
 // Any x; overflow gives inf, below the smallest subnormal 0.
 Expr exp_f32(const Expr& x) {
   const auto [mantissa, n] = exponential(select(x > 89.f, 89.f, x < -104.f, -104.f, x));
-  const Expr half = Halide::floor(n * 0.5f);
-  return mantissa * two_to(half) * two_to(n - half);
+  return scaled(mantissa, n);
 }
 
 // |x| < 87
@@ -77,8 +82,7 @@ Expr exp2_f32(const Expr& x) {
   const Expr n = nearest(limited);
   const Expr p = polynomial(limited - n, {1.5353362e-4, 1.3398874e-3, 9.6184373e-3, 5.5503324e-2,
                                           2.4022648e-1, 6.9314720e-1, 1.0});
-  const Expr half = Halide::floor(n * 0.5f);
-  return p * two_to(half) * two_to(n - half);
+  return scaled(p, n);
 }
 
 // Below .625 an odd polynomial, above by one exponential.
