@@ -4,6 +4,7 @@
 
 #include "codegen/emit.h"
 #include "ir/error.h"
+#include "ir/ranges.h"
 #include "ir/region.h"
 
 namespace fovea::codegen {
@@ -11,7 +12,8 @@ namespace fovea::codegen {
 using Halide::Expr;
 using namespace ir;
 
-Emitter::Emitter(const Graph& graph, bool exact) : graph_(graph), exact_(exact) {}
+Emitter::Emitter(const Graph& graph, bool exact)
+    : graph_(graph), exact_(exact), wraps_(ir::wrapping(graph)) {}
 
 Halide::Type Emitter::type(Dtype dtype) const {
   if (dtype == Dtype::Bool) return Halide::Bool();
@@ -66,7 +68,8 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
         const NodeId degree = graph_.axis(op.axis).degree;
         const Expr count = degree == kNone ? extent(op.axis) : Halide::max(value(degree, scope), 0);
         const Halide::Type wide = type(node.type.dtype);
-        return Halide::cast(wide, value(node.inputs[0], scope, annihilating)) * Halide::cast(wide, count);
+        const Expr each = Halide::cast(wide, value(node.inputs[0], scope, annihilating));
+        return wraps_[id] ? wrapping(Fn::Mul, {each, count}) : each * Halide::cast(wide, count);
       },
       [&](const Scan&) -> Expr { return invariant(false, "a scan was not resolved"), Expr(); },
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
@@ -94,7 +97,7 @@ Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
     const Expr none = fn == Fn::Mul ? x[0] == zero || x[1] == zero : x[0] == zero;
     return Halide::select(none, zero, fn == Fn::Mul ? x[0] * x[1] : x[0] / x[1]);
   }
-  return apply(fn, std::move(x), node.type.dtype, exact_);
+  return wraps_[id] ? wrapping(fn, x) : apply(fn, std::move(x), node.type.dtype, exact_);
 }
 
 Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {

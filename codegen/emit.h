@@ -55,6 +55,7 @@ class Emitter {
 
   const ir::Graph& graph_;
   bool exact_;
+  std::vector<bool> wraps_;  // by NodeId
 };
 
 // Storage types as they lie in memory (bf16 and f16 as u16, i4 two to a byte, bool as u8).
@@ -71,7 +72,9 @@ Halide::Expr exp2_below(Halide::Expr x);
 Halide::Expr exp2_any(Halide::Expr x);
 // By the bits: Halide folds x != x to false.
 Halide::Expr not_a_number(Halide::Expr x);
-// An element function on computed values. `to`: the dtype of the result.
+// Arithmetic of i32 that wraps around: of its own, Halide takes for granted that it does not.
+Halide::Expr wrapping(ir::Fn fn, const std::vector<Halide::Expr>& x);
+// An element function on computed values, whose integers do not wrap around. `to`: the dtype of the result.
 Halide::Expr apply(ir::Fn fn, std::vector<Halide::Expr> x, ir::Dtype to, bool exact);
 
 }  // namespace fovea::codegen

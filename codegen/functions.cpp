@@ -42,8 +42,8 @@ Expr divisor(const Expr& b) { return select(b == 0 || b == -1, 1, b); }
 // Halide's remainders are never negative. Ours have the divisor's sign.
 Expr floor_div(const Expr& a, const Expr& b) {
   if (Halide::Internal::is_positive_const(b)) return a / b;
-  const Expr by = divisor(b), wrapped = cast<int>(cast<std::uint32_t>(0) - cast<std::uint32_t>(a));
-  return select(b == 0, 0, b == -1, wrapped, a / by - select(by < 0 && a % by != 0, 1, 0));
+  const Expr by = divisor(b);
+  return select(b == 0, 0, b == -1, wrapping(Fn::Neg, {a}), a / by - select(by < 0 && a % by != 0, 1, 0));
 }
 
 Expr floor_mod(const Expr& a, const Expr& b) {
@@ -155,6 +155,20 @@ Expr exp2_below(Expr x) { return exp2_from(x, -100.f); }
 
 // 2^128 comes out as infinity by its bits.
 Expr exp2_any(Expr x) { return exp2_from(select(x > 128.f, 128.f, x), -126.f); }
+
+Expr wrapping(Fn fn, const std::vector<Expr>& x) {
+  std::vector<Expr> bits;
+  for (const Expr& each : x) bits.push_back(cast<std::uint32_t>(cast<int>(each)));
+  const Expr zero = cast<std::uint32_t>(0);
+  switch (fn) {
+    case Fn::Add: return cast<int>(bits[0] + bits[1]);
+    case Fn::Sub: return cast<int>(bits[0] - bits[1]);
+    case Fn::Mul: return cast<int>(bits[0] * bits[1]);
+    case Fn::Neg: return cast<int>(zero - bits[0]);
+    case Fn::Abs: return cast<int>(select(cast<int>(bits[0]) < 0, zero - bits[0], bits[0]));
+    default: return apply(fn, x, Dtype::I32, false);  // of itself
+  }
+}
 
 Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
   const auto unify = [&](std::size_t from) {  // operands of one arithmetic

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ir/interpret.h"
+#include "ir/ranges.h"
 #include "ir/rewrite.h"
 #include "passes/extents.h"
 
@@ -144,6 +145,18 @@ NodeId Terms::input(NodeId id, int n) const {
 }
 
 bool Terms::is_exact(NodeId id) const { return !ir::is_float(dtype(id)); }
+
+bool Terms::may_wrap(NodeId id) const {
+  // Deep arithmetic is taken to be anything: asking is to stay cheap.
+  constexpr int kDeepest = 4;
+  const auto range = [&](auto& self, NodeId node, int depth) -> ir::Range {
+    if (depth > kDeepest) return ir::kAllI32;
+    const ir::Range found = ir::range_before_wrapping(
+        into_[node], graph_.axes, [&](NodeId input) { return self(self, input, depth + 1); });
+    return depth == 0 || ir::fits_i32(found) ? found : ir::kAllI32;
+  };
+  return !ir::fits_i32(range(range, id, 0));
+}
 
 std::optional<std::int64_t> Terms::extent(AxisId axis) const { return fixed_extent(graph_, axis); }
 

@@ -52,6 +52,8 @@ class Terms {
   ir::NodeId input(ir::NodeId id, int n) const;
   ir::Dtype dtype(ir::NodeId id) const { return into_[id].type.dtype; }
   bool is_exact(ir::NodeId id) const;  // integer or bool: no NaN, no infinity, no rounding
+  // Whether integers may wrap around here.
+  bool may_wrap(ir::NodeId id) const;
   // The extent of an axis fixed in the text.
   std::optional<std::int64_t> extent(ir::AxisId axis) const;
 

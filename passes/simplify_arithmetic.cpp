@@ -140,10 +140,11 @@ struct ScaledThenDivided {
   std::int64_t scale, divisor;
 };
 
-// (x fn c) / d or (x fn c) % d over integers, with c and d positive.
+// (x fn c) / d or (x fn c) % d over integers that do not wrap around, with c and d positive.
 std::optional<ScaledThenDivided> scaled_then(const Terms& t, NodeId id, Fn outer, Fn inner) {
   if (t.dtype(id) != kI32 || !t.is(id, outer) || !t.is(t.input(id, 0), inner)) return {};
   const NodeId scaled = t.input(id, 0);
+  if (t.may_wrap(scaled)) return {};
   const auto scale = t.number(t.input(scaled, 1)), divisor = t.number(t.input(id, 1));
   if (!scale || !divisor || *scale <= 0 || *divisor <= 0) return {};
   return ScaledThenDivided{t.input(scaled, 0), static_cast<std::int64_t>(*scale),

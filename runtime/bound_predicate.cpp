@@ -252,6 +252,10 @@ Interval BoundPredicate::operator()(const Rectangle& rectangle) const {
     --top;
     top[-1] = op(top[-1], top[0]);
   };
+  const auto wrapping = [&](auto op) {
+    binary(op);
+    top[-1] = wrapped(top[-1]);
+  };
   for (const PredicateOp& op : ops_) {
     switch (op.kind) {
       case Kind::constant:
@@ -277,10 +281,10 @@ Interval BoundPredicate::operator()(const Rectangle& rectangle) const {
         break;
       }
       case Kind::neg:
-        top[-1] = -top[-1];
+        top[-1] = wrapped(-top[-1]);
         break;
       case Kind::abs:
-        top[-1] = absolute(top[-1]);
+        top[-1] = wrapped(absolute(top[-1]));
         break;
       case Kind::logical_not:
         top[-1] = logical_not(top[-1]);
@@ -290,16 +294,16 @@ Interval BoundPredicate::operator()(const Rectangle& rectangle) const {
         top[-1] = select(top[-1], top[0], top[1]);
         break;
       case Kind::add:
-        binary(std::plus<>());
+        wrapping(std::plus<>());
         break;
       case Kind::sub:
-        binary(std::minus<>());
+        wrapping(std::minus<>());
         break;
       case Kind::mul:
-        binary(std::multiplies<>());
+        wrapping(std::multiplies<>());
         break;
       case Kind::div:
-        binary(divide);
+        wrapping(divide);
         break;
       case Kind::mod:
         binary(modulo);

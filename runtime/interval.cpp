@@ -3,6 +3,8 @@
 namespace fovea::runtime {
 namespace {
 
+constexpr std::int64_t kRound = std::int64_t{1} << 32;
+
 std::int64_t limit(bool negative) { return negative ? Interval::kLowest : Interval::kHighest; }
 
 std::int64_t multiply(std::int64_t a, std::int64_t b) {
@@ -30,6 +32,14 @@ bool contains_zero(Interval a) { return a.low <= 0 && a.high >= 0; }
 Interval operator-(Interval a) { return point(0) - a; }
 
 Interval operator*(Interval a, Interval b) { return corners(a, b, multiply); }
+
+Interval wrapped(Interval a) {
+  if (a.low >= INT32_MIN && a.high <= INT32_MAX) return a;
+  const auto round = [](std::int64_t x) { return floor_divide(add(x, -kAnyI32.low), kRound); };
+  if (round(a.low) != round(a.high)) return kAnyI32;
+  const std::int64_t off = round(a.low) * kRound;
+  return {a.low - off, a.high - off};
+}
 
 Interval divide(Interval a, Interval b) {
   if (contains_zero(b)) return kAnything;

@@ -23,6 +23,7 @@ struct Interval {
 
 constexpr Interval kMaybe{0, 1};
 constexpr Interval kAnything{Interval::kLowest, Interval::kHighest};
+constexpr Interval kAnyI32{INT32_MIN, INT32_MAX};
 
 inline Interval point(std::int64_t value) { return {value, value}; }
 inline Interval truth(bool certainly, bool possibly) {
@@ -52,6 +53,8 @@ inline Interval operator-(Interval a, Interval b) {
   return {subtract(a.low, b.high), subtract(a.high, b.low)};
 }
 Interval operator*(Interval a, Interval b);
+// What is left of integers in 32 bits: a value beyond comes in again at the other end.
+Interval wrapped(Interval a);
 Interval operator-(Interval a);
 Interval divide(Interval a, Interval b);  // floors; by a range that contains 0: anything
 Interval modulo(Interval a, Interval b);  // of the sign of b

@@ -1,5 +1,6 @@
-// Integer `/` and `%` round down, divided by nothing they are 0, and every pair of operands has its
-// place: in masks and in values, off the plane and on it, whatever lies across the lanes.
+// Integers wrap around, `/` and `%` round down, divided by nothing they are 0, and every pair of
+// operands has its place: in masks and in values, off the plane and on it, whatever lies across the
+// lanes.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -70,7 +71,56 @@ constexpr auto kQuotients = std::array<std::string_view, 9>{"x / y",
                                                             "(i - j) / 5 + (i - j) % 5",
                                                             "x % size(j) + y / size(i)"};
 
+// Beyond i32 for some pairs, also by what a compiler would conclude if it took that for impossible.
+constexpr auto kWrapping = std::array<std::string_view, 14>{"x + y",
+                                                            "x - y",
+                                                            "x * y",
+                                                            "-x - y",
+                                                            "abs(x) + abs(y)",
+                                                            "x + 2147483647 - y",
+                                                            "(x + 1000) / 3 - (y * 8) / 4",
+                                                            "x * 6 % 3 + y * 65536 / 16",
+                                                            "i32(x + y < x)",
+                                                            "i32(y - 1 < y) - i32(abs(x) < 0)",
+                                                            "max(x + i, y - j) - min(x * j, y + 1)",
+                                                            "(i * 100000007 + j * 7777777) * 31",
+                                                            "where(x - y > 0, x - y, y - x)",
+                                                            "x * size(j) + y * size(i)"};
+
 }  // namespace
+
+TEST_CASE("integers: sums, differences and products wrap around off the plane") {
+  std::string text = "axis i, j\nx : i32[i]\ny : i32[j]\n";
+  int n = 0;
+  for (const std::string_view term : kWrapping)
+    text += fmt::format("out o{} = {} + 0 * (x + y)\n", n++, term);
+  for (const std::string_view fold : {"sum", "max", "min", "argmax"}) {
+    text += fmt::format("out f{} = {}(j, x + y)\n", n, fold);
+    text += fmt::format("out g{} = {}(i, x + j)\n", n, fold);
+    text += fmt::format("out h{} = {}(j, x * 3 - j)\n", n++, fold);
+  }
+  check(text + "out c = cumsum(j, y)\nout l = sum(j, x)\n", false);
+}
+
+TEST_CASE("integers: sums, differences and products wrap around on the plane") {
+  std::string text(kHead);
+  int n = 0;
+  for (const std::string_view term : kWrapping)
+    text += fmt::format("out o{} = sum(j, f32(({}) % 1024) * f32(j % 5 + 1))\n", n++, term);
+  for (const std::string_view fold : {"sum", "max", "min"}) {
+    text += fmt::format("out f{} = {}(j, where(s > 0.0, x + y, x - j))\n", n, fold);
+    text += fmt::format("out g{} = {}(i, where(s > 0.0, x * y, y + i))\n", n++, fold);
+  }
+  check(text + "out o = sum(j, softmax(j, s) * v)", true);
+}
+
+TEST_CASE("integers: what wraps around decides what is masked") {
+  for (const std::string_view mask :
+       {"x - y > 5", "x + y < x", "(x * y + j) % 3 != 1", "(i * 100000007 + j * 7777777) % 5 > 0"})
+    check(std::string(kHead) +
+              fmt::format("m = {}\nout o = sum(j, softmax(j, where(m, s, -inf)) * v)", mask),
+          true);
+}
 
 TEST_CASE("integers: quotients off the plane, stored as they are") {
   std::string text = "axis i, j\nx : i32[i]\ny : i32[j]\n";

@@ -542,6 +542,16 @@ TEST_CASE("random predicates never lose a visible element nor a mask") {
   }
 }
 
+TEST_CASE("a range beyond 32 bits wraps around, or is anything") {
+  constexpr std::int64_t kRound = std::int64_t{1} << 32;
+  CHECK(wrapped({-5, 7}) == Interval{-5, 7});
+  CHECK(wrapped({kAnyI32.high + 1, kAnyI32.high + 3}) == Interval{kAnyI32.low, kAnyI32.low + 2});
+  CHECK(wrapped({-3 * kRound - 1, -3 * kRound + 1}) == Interval{-1, 1});
+  CHECK(wrapped({kAnyI32.high, kAnyI32.high + 1}) == kAnyI32);
+  CHECK(wrapped({0, kRound}) == kAnyI32);
+  CHECK(wrapped(kAnything) == kAnyI32);
+}
+
 TEST_CASE("arithmetic saturates at 64 bits") {
   const Interval top = point(Interval::kHighest), bottom = point(Interval::kLowest);
   CHECK(top + point(1) == top);
