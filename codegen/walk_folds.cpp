@@ -339,14 +339,18 @@ void Walk::follow(NodeId maximum) {
     const auto features = [&](const PlaneReduction* each) {
       return dims_of(graph_.node(each->node).type);
     };
-    std::ranges::stable_sort(sums, std::greater(),
-                             [&](const PlaneReduction* each) { return features(each).size(); });
+    // They lie in one array: of as many features the first comes first.
+    std::ranges::sort(sums, [&](const PlaneReduction* a, const PlaneReduction* b) {
+      const std::size_t of_a = features(a).size(), of_b = features(b).size();
+      return of_a != of_b ? of_a > of_b : a < b;
+    });
     while (!sums.empty()) {
       const Dims dims = features(sums.front());
-      const auto others = std::ranges::stable_partition(
-          sums, [&](const PlaneReduction* each) { return includes(dims, features(each)); });
-      merge_chunks(softmax, dims, {sums.begin(), others.begin()});
-      sums.erase(sums.begin(), others.begin());
+      std::vector<const PlaneReduction*> together, others;
+      for (const PlaneReduction* each : sums)
+        (includes(dims, features(each)) ? together : others).push_back(each);
+      merge_chunks(softmax, dims, together);
+      sums = std::move(others);
     }
   }
 }
