@@ -149,7 +149,6 @@ class Plane {
   void merge();
   void merge_plain(const State& state, const Halide::Func& fold,
                    const std::map<ir::NodeId, std::pair<Halide::Func, Halide::Func>>& rescale);
-  std::vector<ir::AxisId> state_axes(const State& state) const;
   std::vector<std::int64_t> extents(const State& state) const;
   std::vector<Halide::Var> state_vars(const State& state) const;
   // A row of the tile and, where an axis is shared, one of its members.

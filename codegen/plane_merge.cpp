@@ -24,7 +24,7 @@ void Plane::keep(State state, const Func& fold) {
                     node.type.dtype == Dtype::Bool ? runtime::Type::boolean
                     : is_float(node.type.dtype)    ? runtime::Type::f32
                                                    : runtime::Type::i32,
-                    context_.sizes(state_axes(state))});
+                    context_.sizes(context_.state_axes(state))});
   context_.states.push_back(std::move(state));
   folds_.push_back(fold);
 }
@@ -136,19 +136,12 @@ void Plane::merge_plain(const State& state, const Func& fold,
   signature_.add_result(state.buffer);
 }
 
-std::vector<AxisId> Plane::state_axes(const State& state) const {
-  std::vector<AxisId> axes = state.inner;
-  axes.push_back(row_);
-  axes.insert(axes.end(), state.features.begin(), state.features.end());
-  return axes;
-}
-
 std::vector<std::int64_t> Plane::extents(const State& state) const {
-  return context_.extents(signature_, state_axes(state));
+  return context_.extents(signature_, context_.state_axes(state));
 }
 
 std::vector<Var> Plane::state_vars(const State& state) const {
-  const std::vector<AxisId> axes = state_axes(state);
+  const std::vector<AxisId> axes = context_.state_axes(state);
   std::vector<Var> result;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     result.push_back(*axis == row_ ? Var("r") : var(*axis));
@@ -166,7 +159,7 @@ std::vector<Expr> Plane::fold_arguments(const State& state, const Entry& entry) 
 }
 
 std::vector<Expr> Plane::state_at(const State& state, const Entry& entry) const {
-  const std::vector<AxisId> axes = state_axes(state);
+  const std::vector<AxisId> axes = context_.state_axes(state);
   std::vector<Expr> result;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
     result.push_back(*axis == row_ ? entry.r : along(*axis, entry));

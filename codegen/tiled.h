@@ -1,13 +1,13 @@
-// codegen/tiled.h — the step of a kernel on a pair plane, in the making. For .cpp files of this folder,
-// which include Halide.h first.
+// codegen/tiled.h — the step of a kernel on a pair plane, in the making. For .cpp files of this
+// folder, which include Halide.h first.
 //
 // A tile of rows times the blocks of a chunk:
 //   packed    row operands that prepare writes once for the tile
 //   contraction  a fold of a term over a feature axis, to a value on the plane
 //   panel     a product of plane values, kept for the length of a step
 //   folds     of panels, over columns to accumulators of the tile, over rows to stored accumulators
-// With many rows they lie across the lanes, the plane as [column][row] (step.cpp); with few rows the
-// columns do, the plane as [row][column] (columns.cpp).
+// With many rows they lie across the lanes, the plane as [column][row] (step.cpp); with few rows
+// the columns do, the plane as [row][column] (columns.cpp).
 #pragma once
 
 #include <map>
@@ -21,11 +21,11 @@
 namespace fovea::codegen {
 
 struct Tiling {
-  int rows, block, chunk;   // of the kernel
-  int lanes;                // f32 of a vector
+  int rows, block, chunk;         // of the kernel
+  int lanes;                      // f32 of a vector
   int score_rows, score_columns;  // register tile of a contraction to the plane
   int value_rows, value_columns;  // and of one from it
-  int fold_rows;            // rows that a fold without features takes at once
+  int fold_rows;                  // rows that a fold without features takes at once
 };
 
 Tiling tiling_of(const ir::Kernel& kernel, const ir::Target& target);
@@ -66,10 +66,14 @@ struct TiledContext {
   // Axes of a type, ascending, without row, column and batch.
   std::vector<ir::AxisId> other_axes(const ir::Type& type) const;
   // Extents of a scratch buffer over axes with `last` fastest; for Halide and for the runtime.
-  std::vector<std::int64_t> extents(const Signature& signature, const std::vector<ir::AxisId>& axes) const;
+  std::vector<std::int64_t> extents(const Signature& signature,
+                                    const std::vector<ir::AxisId>& axes) const;
   std::vector<runtime::Size> sizes(const std::vector<ir::AxisId>& axes) const;
   // All axes of a packed operand, slowest first.
   std::vector<ir::AxisId> packed_axes(const Packed& packed) const;
+  std::vector<ir::AxisId> state_axes(const State& state) const;
+  // An emitter that finds extents in the signature.
+  void open(Emitter& emitter, Signature& signature) const;
   // Row operands are as far as they go without columns and depend on memory.
   bool is_row_operand(ir::NodeId id) const;
   bool touches_memory(ir::NodeId id) const;
@@ -93,10 +97,14 @@ struct TiledContext {
   Halide::RDom present(Signature& signature, const std::string& name) const;
 };
 
-Function lower_prepare(TiledContext& context, const std::map<ir::NodeId, double>& initial);
+Function lower_prepare(TiledContext& context);
 Function lower_step(TiledContext& context, TiledFunctions& functions, bool revisit);
 Function lower_finish(TiledContext& context, int& doubt);
 Function lower_evaluate(TiledContext& context);
 CarryFunctions lower_carry(TiledContext& context);
+// How the states of two parts of a tile become one.
+std::vector<runtime::Tiled::State> state_rules(const TiledContext& context);
+// Cycles or so of one element of the plane.
+double pair_work(const TiledContext& context, const Signature& signature);
 
 }  // namespace fovea::codegen
