@@ -191,7 +191,9 @@ class Lowering {
     Tiled::Result result{layout_.places.at(id).buffer, {}};
     for (const AxisId axis : layout_.places.at(id).layout)
       result.along.push_back(
-          axis == kernel.row ? Tiled::kRows : position(region.batch, axis).value_or(Tiled::kWhole));
+          axis == kernel.row      ? Tiled::kRows
+          : axis == kernel.column ? Tiled::kColumns
+                                  : position(region.batch, axis).value_or(Tiled::kWhole));
     return result;
   }
 

@@ -146,7 +146,7 @@ class Layouter {
           result.along.size() ==
               program_.buffers[static_cast<std::size_t>(result.buffer)].shape.size() &&
           std::ranges::all_of(result.along, [&](int along) {
-            return along >= Tiled::kWhole && along < static_cast<int>(tiled.batch.size());
+            return along >= Tiled::kColumns && along < static_cast<int>(tiled.batch.size());
           });
       if (!fits) return wrong("a result of step '", step.name, "' does not exist");
     }

@@ -150,8 +150,9 @@ struct Tiled {
   };
   std::vector<Accumulator> accumulators;
   // What it leaves: for each dimension of the buffer, slowest first, the batch coordinate it runs
-  // along (index into `batch`), or kRows or kWhole.
-  static constexpr int kRows = -1, kWhole = -2;
+  // along (index into `batch`), or kRows, kColumns (whose buffer may have room for whole blocks) or
+  // kWhole.
+  static constexpr int kRows = -1, kWhole = -2, kColumns = -3;
   struct Result {
     int buffer = -1;
     std::vector<int> along;

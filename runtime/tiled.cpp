@@ -272,7 +272,7 @@ void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const
     for (std::size_t d = 0; d < result.along.size(); ++d) {
       const int along = result.along[d];
       const bool rows = along == Tiled::kRows;
-      if (along == Tiled::kWhole) continue;
+      if (along == Tiled::kWhole || along == Tiled::kColumns) continue;
       lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
                   rows ? row : lane.coordinates[static_cast<std::size_t>(along)], rows ? count : 1);
     }
@@ -310,8 +310,8 @@ Status TiledRun::settle_member(Lane& lane, int member) const {
   return again(lane);
 }
 
-// All that the work of one accumulating item writes.
-void TiledRun::crop_item(Lane& lane) const {
+// All that the work of one accumulating item writes, or of it what is of columns that there are.
+void TiledRun::crop_item(Lane& lane, bool with_room) const {
   const Lane::Calls& calls = lane.calls(index_);
   const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
   for (std::size_t r = 0; r < results.size(); ++r) {
@@ -319,6 +319,8 @@ void TiledRun::crop_item(Lane& lane) const {
     if (r >= tiled_.results.size()) continue;
     const std::vector<int>& along = tiled_.results[r].along;
     for (std::size_t d = 0; d < along.size(); ++d) {
+      if (along[d] == Tiled::kColumns && !with_room)
+        lane.narrow(calls, static_cast<int>(r), static_cast<int>(d), 0, columns_);
       if (along[d] < 0 || !independent()[static_cast<std::size_t>(along[d])]) continue;
       lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
                   lane.coordinates[static_cast<std::size_t>(along[d])], 1);
@@ -327,7 +329,7 @@ void TiledRun::crop_item(Lane& lane) const {
 }
 
 Status TiledRun::begin_item(Lane& lane) const {
-  crop_item(lane);
+  crop_item(lane, true);
   const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(index_)];
   for (const Tiled::Accumulator& sum : tiled_.accumulators) {
     const auto result = static_cast<int>(std::ranges::find(results, sum.buffer) - results.begin());
@@ -339,7 +341,7 @@ Status TiledRun::begin_item(Lane& lane) const {
 
 Status TiledRun::settle_item(Lane& lane, bool doubted) const {
   if (!checked_) return {};
-  crop_item(lane);
+  crop_item(lane, false);
   const bool trusted = !doubted && !has_nonfinite(lane, lane.calls(index_), program_, step_);
   return trusted ? Status{} : again(lane);
 }

@@ -67,7 +67,7 @@ class TiledRun {
   Doubt doubt_of(const Lane& lane, int member) const;
   bool any_doubt(const Lane& lane) const;
   void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const;
-  void crop_item(Lane& lane) const;
+  void crop_item(Lane& lane, bool with_room) const;
   Status again(Lane& lane) const;
   Status settle_tile(Lane& lane) const;
   Status settle_member(Lane& lane, int member) const;
