@@ -39,7 +39,7 @@ class ColumnsAcross final : public Plane {
     return block(n / pieces_) * tiling_.block + n % pieces_ * tiling_.lanes + j;
   }
 
-  Walk walk(const Expr& first, const std::string& name) override {
+  Pieces walk(const Expr& first, const std::string& name) override {
     RDom n(0, pieces_, first, blocks_from(first), name);
     n.where(n.x < pieces_of(n.y));
     return {n, n.y * pieces_ + n.x};
@@ -262,7 +262,7 @@ class ColumnsAcross final : public Plane {
     const ReduceFn fn = std::get<Reduce>(node.op).fn;
     const std::string name = std::to_string(id);
     const Var r("r"), j("j");
-    const Walk all = walk(Expr(0), "c" + name);
+    const Pieces all = walk(Expr(0), "c" + name);
     const Point p = point(r, j, all.n, state.inner);
     Expr value = x.func(panel_arguments(x, r, j, all.n, p.scope));
     value = Halide::cast(emitter_.type(node.type.dtype), value);

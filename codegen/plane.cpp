@@ -193,7 +193,7 @@ const Panel& Plane::panel(const PanelKey& key) {
   result.inner.assign(inner.begin(), inner.end());
 
   const Var r("r"), j("j"), n("n");
-  const Walk all = walk(Expr(0), "n" + std::to_string(panels_.size()));
+  const Pieces all = walk(Expr(0), "n" + std::to_string(panels_.size()));
   std::vector<Expr> at{r, all.j, all.n};
   std::vector<Var> vars{r, j, n};
   for (const AxisId axis : result.inner) {
@@ -204,8 +204,8 @@ const Panel& Plane::panel(const PanelKey& key) {
   std::set<NodeId> conditions, seen;
   for (const auto& [node, inverted] : key.factors)
     find_masks(node, key.factors.size() == 1, conditions, seen);
-  const Walk partial = walk(clear_, "m" + std::to_string(panels_.size()));
-  const auto evaluate = [&](std::map<NodeId, bool> assumed, const Walk& blocks) {
+  const Pieces partial = walk(clear_, "m" + std::to_string(panels_.size()));
+  const auto evaluate = [&](std::map<NodeId, bool> assumed, const Pieces& blocks) {
     std::swap(assumed_, assumed);
     point_ = point(r, blocks.j, blocks.n, result.inner);
     partial_ = &blocks == &partial;

@@ -53,7 +53,7 @@ struct Split {
 
 // A loop over the pieces of a chunk, and over the columns of a piece where that is no dimension of its
 // own.
-struct Walk {
+struct Pieces {
   Halide::RDom dom;
   Halide::Expr n;
   Halide::Expr j = Halide::Var("j");
@@ -77,7 +77,7 @@ class Plane {
 
   virtual Halide::Expr column(const Halide::Expr& j, const Halide::Expr& n) = 0;
   // Over the pieces of the chunk from block `first` on.
-  virtual Walk walk(const Halide::Expr& first, const std::string& name) = 0;
+  virtual Pieces walk(const Halide::Expr& first, const std::string& name) = 0;
   // The definition of a fold over a feature axis at point_, times `scale`. Where a condition left
   // in `guards` is false it counts as 0.
   virtual void define_contraction(Contraction& contraction, ir::NodeId id, double scale,

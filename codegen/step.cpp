@@ -28,7 +28,7 @@ class RowsAcross final : public Plane {
   Expr column(const Expr& j, const Expr& n) override { return block(n) * tiling_.block + j; }
 
   // Columns by register tiles, no further than the last that has any.
-  Walk walk(const Expr& first, const std::string& name) override {
+  Pieces walk(const Expr& first, const std::string& name) override {
     const int columns = tiling_.score_columns;
     RDom n(0, columns, 0, tiling_.block / columns, 0, tiling_.chunk, name);
     n.where(n.z >= first && n.z < here_);
