@@ -1,5 +1,11 @@
 #include "tests/ops/graphs/graph.h"
 
+#include <rapidcheck.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
 #include "ir/error.h"
 
 namespace fovea::ops::test {
@@ -23,6 +29,20 @@ void reorder(const std::string& name, const Options& options, ir::Arrays& inputs
 }
 
 }  // namespace
+
+Lists any_lists() {
+  const int nodes = *rc::gen::inRange(1, 7);
+  return *rc::gen::container<Lists>(
+      static_cast<std::size_t>(nodes),
+      rc::gen::container<std::vector<int>>(rc::gen::inRange(0, nodes)));
+}
+
+std::vector<int> shuffled(int count) {
+  std::vector<int> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::shuffle(order, std::mt19937(*rc::gen::arbitrary<unsigned>()));
+  return order;
+}
 
 ir::Arrays graph_inputs(const std::string& name, const Options& options, const Lists& neighbours,
                         unsigned seed) {

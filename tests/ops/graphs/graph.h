@@ -11,6 +11,11 @@ namespace fovea::ops::test {
 
 using Lists = std::vector<std::vector<int>>;  // the neighbours of each node
 
+// In properties: up to six nodes with any neighbours, in any order, some twice; and so many places
+// in any order.
+Lists any_lists();
+std::vector<int> shuffled(int count);
+
 // Inputs of a mechanism over graphs for these neighbours; the rest is random.
 ir::Arrays graph_inputs(const std::string& name, const Options& options, const Lists& neighbours,
                         unsigned seed = 1);

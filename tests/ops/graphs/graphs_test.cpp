@@ -3,8 +3,6 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
-#include <numeric>
-#include <random>
 
 #include "tests/ops/graphs/graph.h"
 
@@ -31,21 +29,6 @@ void for_each_graph_mechanism(const Check& check) {
 }
 
 const Lists kLists{{1, 2, 2}, {}, {0, 4, 3, 1}, {3}, {0, 2}};
-
-// Up to six nodes with any neighbours, in any order, some twice.
-Lists any_lists() {
-  const int nodes = *rc::gen::inRange(1, 7);
-  return *rc::gen::container<Lists>(
-      static_cast<std::size_t>(nodes),
-      rc::gen::container<std::vector<int>>(rc::gen::inRange(0, nodes)));
-}
-
-std::vector<int> shuffled(int count) {
-  std::vector<int> order(static_cast<std::size_t>(count));
-  std::iota(order.begin(), order.end(), 0);
-  std::ranges::shuffle(order, std::mt19937(*rc::gen::arbitrary<unsigned>()));
-  return order;
-}
 
 // Weights [.., c, d].
 void take_first_feature(ir::Array& w) {

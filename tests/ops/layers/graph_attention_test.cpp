@@ -1,10 +1,8 @@
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
-#include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 
 #include "tests/ops/graphs/graph.h"
 
@@ -77,13 +75,8 @@ TEST_CASE("graph attention layer: layers stack, 4 features to 8 to 16 on 10 node
 TEST_CASE("graph attention layer: relabelled nodes have relabelled results") {
   const Options options{{"features", 3}, {"heads", 2}, {"d", 2}, {"edges", 2}, {"residual", 1}};
   CHECK(rc::check("graph_attention", [&] {
-    const int nodes = *rc::gen::inRange(1, 7);
-    const auto lists = *rc::gen::container<Lists>(
-        static_cast<std::size_t>(nodes),
-        rc::gen::container<std::vector<int>>(rc::gen::inRange(0, nodes)));
-    std::vector<int> order(static_cast<std::size_t>(nodes));
-    std::iota(order.begin(), order.end(), 0);
-    std::ranges::shuffle(order, std::mt19937(*rc::gen::arbitrary<unsigned>()));
+    const Lists lists = any_lists();
+    const std::vector<int> order = shuffled(static_cast<int>(lists.size()));
     const ir::Arrays inputs = graph_inputs("graph_attention", options, lists);
     const ir::Arrays moved = relabelled("graph_attention", options, inputs, order);
     RC_ASSERT(distance(evaluate("graph_attention", options, moved).at("o"),
