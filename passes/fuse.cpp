@@ -11,6 +11,7 @@
 #include "ir/error.h"
 #include "ir/region.h"
 #include "ir/rewrite.h"
+#include "passes/followed_products.h"
 #include "passes/planes.h"
 #include "passes/walks.h"
 
@@ -37,6 +38,15 @@ class Fuser {
         walks_(std::move(walks)) {
     for (PlaneGroup& group : found.groups) groups_.push_back({std::move(group), {}});
     find_inner_sums();
+  }
+
+  // What follows a product element by element, up to an output, is computed in its kernel.
+  void follow_products() {
+    const auto plain = [&](NodeId id) {
+      return group_of_[id] == kNone && walks_.axis_of(id) == kNone &&
+             !on_any_plane(graph_.node(id).type) && is_of_stored(graph_.node(id).inputs[0]);
+    };
+    inner_sums_.merge(followed_products(graph_, plain));
   }
 
   // Nothing if they would need each other in a circle.
@@ -101,6 +111,15 @@ class Fuser {
     if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
         reduce && is_ragged(graph_, reduce->axis))
       need(graph_.axis(reduce->axis).degree);
+  }
+
+  // Whether a kernel off every plane can compute the value from what is stored.
+  bool is_of_stored(NodeId id) const {
+    const Node& node = graph_.node(id);
+    if (group_of_[id] != kNone) return true;
+    if (is_fold(node) && !is_multiple(graph_, id) && !inner_sums_.contains(id))
+      return storable(node.type) && !on_any_plane(node.type);
+    return std::ranges::all_of(node.inputs, [&](NodeId input) { return is_of_stored(input); });
   }
 
   // sum(a, sum(b, x * y)) of matrices is one product over both axes: the inner sum is not stored
@@ -519,9 +538,12 @@ Graph fuse(const Graph& graph, const Target& target) {
   const Planes planes = find_planes(graph);
   const Walks walks(graph, planes.group_of);
   // An output that one walk stores and others read may tie walks that were free of each other.
-  for (const bool stores_in_tiles : {true, false})
-    if (auto kernels = Fuser(graph, planes, walks).kernels(stores_in_tiles))
+  for (const bool stores_in_tiles : {true, false}) {
+    Fuser fuser(graph, planes, walks);
+    fuser.follow_products();
+    if (auto kernels = fuser.kernels(stores_in_tiles))
       return with_kernels(graph, std::move(*kernels));
+  }
   return partition_unfused(graph, target);
 }
 

@@ -44,6 +44,23 @@ out g[i, f] = max(sum(j, exp(w) * u), 0.0)
                    "j", {0, 1, 255, 256, 257, 900}, {{"h", 2}, {"i", 101}});
 }
 
+TEST_CASE("long sums: what follows a product is computed with it") {
+  check_everywhere(R"(
+axis h = 2, i, j, d = 20, e = 64, f = 48
+w : f32[h, i, j]
+v : f32[h, j, e]
+q : f32[i, d]
+k : f32[d, f]
+bias : f32[e]
+x : f32[i, f]
+total = sum(j, abs(w))
+out a = relu(sum(j, w * v) / where(total == 0.0, 1.0, total) + bias)
+s = sum(d, q * k)
+out b = where(s > 0.0, s, x * sum(d, q))
+)",
+                   "j", {0, 3, 600}, {{"i", 67}});
+}
+
 TEST_CASE("long sums: over two axes at once") {
   check_everywhere(R"(
 axis t, j, i, c = 5, d = 32
@@ -96,7 +113,7 @@ out r = keys
                    "j", {1, 77, 530}, {{"b", 2}, {"h", 2}, {"i", 50}});
 }
 
-TEST_CASE("long sums: what a plane folds over its rows is copied to its output, not computed again") {
+TEST_CASE("long sums: what a plane folds over its rows is copied, not computed again") {
   check_everywhere(R"(
 axis h = 4, i, j, e = 64, r = i + 1, edge, n < degree
 first : i32[r]
