@@ -20,14 +20,15 @@ namespace {
 using namespace ir;
 
 using Extents = std::vector<std::int64_t>;
+using Lengths = std::vector<double>;  // extents, of ragged axes the mean
 
-double product(const Extents& extents, const std::vector<AxisId>& axes) {
+double product(const auto& extents, const std::vector<AxisId>& axes) {
   double result = 1;
   for (const AxisId axis : axes) result *= static_cast<double>(extents[axis]);
   return result;
 }
 
-double bytes_of(const Node& node, const Extents& extents) {
+double bytes_of(const Node& node, const Lengths& extents) {
   const double width = node.type.dtype == Dtype::I4                                      ? 0.5
                        : node.type.dtype == Dtype::F32 || node.type.dtype == Dtype::I32  ? 4
                        : node.type.dtype == Dtype::BF16 || node.type.dtype == Dtype::F16 ? 2
@@ -86,7 +87,7 @@ class PlaneCost {
 };
 
 // What a kernel off the plane costs: 2 for every term of a sum.
-double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Extents& extents,
+double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Lengths& extents,
                    const std::set<NodeId>& stored) {
   double total = 0;
   std::vector<NodeId> stack(kernel.results);
@@ -105,8 +106,44 @@ double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Extents& 
   return total;
 }
 
+// The mean length of an axis that runs along a part of another, each part from where the last one
+// ended (edge = row_start[i] + n); 0 if that is not how it is read.
+double mean_length(const Graph& graph, AxisId ragged, const Extents& extents) {
+  const auto runs = [&](NodeId coordinate) {
+    const Node& node = graph.node(coordinate);
+    const Map* sum = std::get_if<Map>(&node.op);
+    return sum && sum->fn == Fn::Add && std::ranges::any_of(node.inputs, [&](NodeId input) {
+             const Index* index = std::get_if<Index>(&graph.node(input).op);
+             return index && index->axis == ragged;
+           });
+  };
+  const Node& degree = graph.node(graph.axis(ragged).degree);
+  for (const Node& node : graph.nodes) {
+    const Read* read = std::get_if<Read>(&node.op);
+    for (std::size_t n = 0; read && n < read->at.size(); n++)
+      if (runs(node.inputs[n + 1]))
+        return static_cast<double>(extents[read->at[n].axis]) /
+               std::max(product(extents, degree.type.axes), 1.0);
+  }
+  return 0;
+}
+
+Lengths lengths_of(const Graph& graph, const Extents& extents) {
+  Lengths lengths(extents.begin(), extents.end());
+  for (AxisId axis = 0; axis < static_cast<AxisId>(graph.axes.size()); axis++)
+    if (graph.axis(axis).degree != kNone) lengths[axis] = mean_length(graph, axis, extents);
+  return lengths;
+}
+
+// Whether rows of memory are read wherever another tensor says, for every element of a ragged axis.
+bool gathers(const Graph& graph, const Node& node) {
+  if (!std::holds_alternative<Read>(node.op)) return false;
+  return std::ranges::any_of(node.type.axes,
+                             [&](AxisId axis) { return graph.axis(axis).degree != kNone; });
+}
+
 // Inputs and results of other kernels that a kernel reads, and its own results.
-double traffic(const Graph& graph, const ir::Kernel& kernel, const Extents& extents,
+double traffic(const Graph& graph, const ir::Kernel& kernel, const Lengths& extents,
                const std::set<NodeId>& stored) {
   double total = 0;
   std::vector<NodeId> stack(kernel.results);
@@ -119,7 +156,10 @@ double traffic(const Graph& graph, const ir::Kernel& kernel, const Extents& exte
     if (own || stored.contains(id) || std::holds_alternative<Input>(graph.node(id).op))
       total += bytes_of(graph.node(id), extents);
     if (stored.contains(id) && !own) continue;
-    for (const NodeId input : graph.node(id).inputs) stack.push_back(input);
+    const bool gathered = gathers(graph, graph.node(id));
+    if (gathered) total += bytes_of(graph.node(id), extents);
+    const std::vector<NodeId>& inputs = graph.node(id).inputs;
+    stack.insert(stack.end(), inputs.begin() + (gathered ? 1 : 0), inputs.end());
   }
   return total;
 }
@@ -130,6 +170,7 @@ class Explainer {
             std::span<const NamedView> inputs, int threads)
       : graph_(graph), program_(program), inputs_(inputs), threads_(threads) {
     extents_ = extents_of(graph, sizes, inputs);
+    lengths_ = lengths_of(graph, extents_);
     for (const ir::Kernel& kernel : graph.kernels)
       stored_.insert(kernel.results.begin(), kernel.results.end());
   }
@@ -196,9 +237,9 @@ class Explainer {
     KernelReport report;
     report.kernel = kernel.name;
     report.why = kernel.reason;
-    report.bytes = traffic(graph_, kernel, extents_, stored_);
+    report.bytes = traffic(graph_, kernel, lengths_, stored_);
     if (kernel.row == kNone) {
-      report.flops = report.flops_all = plain_flops(graph_, kernel, extents_, stored_);
+      report.flops = report.flops_all = plain_flops(graph_, kernel, lengths_, stored_);
       for (const NodeId id : kernel.results) report.plane_elements_stored += plane_elements(id);
       return report;
     }
@@ -354,6 +395,7 @@ class Explainer {
   std::span<const NamedView> inputs_;
   int threads_;
   Extents extents_;
+  Lengths lengths_;
   std::set<NodeId> stored_;
 };
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -60,6 +61,36 @@ TEST_CASE("explain tells tiles and work from sizes alone, the same as from input
     CHECK(on_plane(*report).flops == one.flops);
     CHECK(on_plane(*report).bytes == one.bytes);
   }
+}
+
+TEST_CASE("explain counts the neighbours that are read, not all that there are") {
+  const Kernel kernel = compile(parse(R"(
+axis i, j, e, r = i + 1, n < degree, h = 8, d = 16, f = 24
+start : i32[r]
+neighbour : i32[e]
+q : f32[i, h, d]
+k : f32[j, h, d]
+v : f32[j, h, f]
+degree = start[r = i + 1] - start[r = i]
+nb = neighbour[e = start[r = i] + n]
+out o = sum(n, softmax(n, sum(d, q * k[j = nb])) * v[j = nb])
+)"));
+  const auto walk = [&](double edges) {
+    const Report report =
+        kernel.explain({{"i", 100}, {"j", 5000}, {"e", static_cast<std::int64_t>(edges)}});
+    const auto is_o = [](const KernelReport& each) { return each.kernel == "o"; };
+    const auto found = std::ranges::find_if(report.kernels, is_o);
+    REQUIRE(found != report.kernels.end());
+    return *found;
+  };
+  const KernelReport few = walk(1000), many = walk(3000);
+  constexpr double kFlops = 2 * 8 * (16 + 24), kBytes = 4 * 8 * (16 + 24);
+  // A sum of weights and others of one number for a head are counted too.
+  CHECK(few.flops >= 1000 * kFlops);
+  CHECK(few.flops < 1.1 * 1000 * kFlops);
+  CHECK(many.flops == doctest::Approx(3 * few.flops));
+  CHECK(many.bytes - few.bytes >= 2000 * kBytes);
+  CHECK(many.bytes - few.bytes < 1.1 * 2000 * kBytes);
 }
 
 TEST_CASE("explain says which extents are missing and which names are unknown") {

@@ -53,7 +53,9 @@ Speed speed_of(const Loaded& loaded, const std::vector<std::string>& sizes) {
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   const Measurement measured = measure(kernel, report, loaded.graph, inputs, 0.2);
   const bool computes = measured.share_of_peak() >= measured.share_of_stream();
-  return {computes ? "FMA" : "memory",
+  const bool gathers = std::ranges::any_of(
+      loaded.graph.axes, [](const ir::Axis& axis) { return axis.degree != ir::kNone; });
+  return {computes ? "FMA" : gathers ? "gathered reads" : "memory",
           std::max(measured.share_of_peak(), measured.share_of_stream()),
           measured.samples.quantile(0.5) * 1e6};
 }
