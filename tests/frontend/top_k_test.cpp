@@ -98,4 +98,29 @@ out t = topk(j, n, softmax(j, x * 0.37 + 0.1) * 1.7 - 0.3)
   }
 }
 
+TEST_CASE("top-k: among neighbours, of which there may be none, or fewer than places") {
+  const Graph graph = parse(R"(
+axis i, j, e, r = i + 1, n < degree, t = 3
+start : i32[r]
+nb : i32[e]
+x : f32[j]
+y : f32[i]
+degree = start[r = i + 1] - start[r = i]
+near = x[j = nb[e = start[r = i] + n]]
+out best = topk(n, t, near)
+out computed = topk(n, t, near * y)
+)");
+  const Sizes sizes{{"i", 5}, {"j", 7}, {"e", 240}};
+  ir::Arrays inputs = random_inputs(graph, sizes, 1, 7);
+  inputs.at("start").data = {0, 0, 2, 9, 10, 240};
+  for (double& x : inputs.at("x").data) x = std::round(x);  // often equal
+  for (double& y : inputs.at("y").data) y = std::exp2(std::round(y));
+  for (const ir::Target& target : codegen::runnable_targets()) {
+    INFO(target.name);
+    const auto differs =
+        compiled_differs(graph, inputs, {}, 1e-5, {.target = std::string(target.name)});
+    CHECK_MESSAGE(!differs, differs.value_or(""));
+  }
+}
+
 }  // namespace fovea::test
