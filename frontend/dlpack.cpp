@@ -1,5 +1,6 @@
 #include <dlpack/dlpack.h>
 
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -46,9 +47,13 @@ struct Exported {
 View from_dlpack(const DLManagedTensor* managed) {
   require(managed != nullptr, Code::empty_input, "from_dlpack was given a null tensor");
   const DLTensor& tensor = managed->dl_tensor;
-  require(tensor.device.device_type == kDLCPU, Code::unsupported,
-          "a DLPack tensor lies on device type {}; expected {} (CPU)",
-          static_cast<int>(tensor.device.device_type), static_cast<int>(kDLCPU));
+  // As a number: other versions of DLPack have devices that this enumeration lacks.
+  std::int32_t device = 0;
+  static_assert(sizeof device == sizeof tensor.device.device_type);
+  std::memcpy(&device, &tensor.device.device_type, sizeof device);
+  require(device == kDLCPU, Code::unsupported,
+          "a DLPack tensor lies on device type {}; expected {} (CPU)", device,
+          static_cast<int>(kDLCPU));
   require(tensor.ndim >= 0 && (tensor.ndim == 0 || tensor.shape != nullptr),
           Code::dimension_mismatch, "a DLPack tensor has {} axes and {} shape; expected both",
           tensor.ndim, tensor.shape == nullptr ? "no" : "a");

@@ -29,7 +29,9 @@ int bits(Dtype dtype) {
 // Rows of i4 start at a byte, so their last axis counts rounded up to even.
 std::int64_t stored_extent(Dtype dtype, const Shape& shape, int axis) {
   const std::int64_t extent = shape[axis];
-  return dtype == Dtype::I4 && axis == shape.rank() - 1 ? extent + extent % 2 : extent;
+  const bool packed = dtype == Dtype::I4 && axis == shape.rank() - 1;
+  const bool odd = extent % 2 != 0 && extent < std::numeric_limits<std::int64_t>::max();
+  return packed && odd ? extent + 1 : extent;
 }
 
 void check_strides(Dtype dtype, const Shape& shape, const Shape& strides) {

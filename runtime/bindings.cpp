@@ -11,6 +11,8 @@ namespace {
 
 // Indices in emitted code are 32 bits wide.
 constexpr std::int64_t kMostElements = INT32_MAX;
+// In bytes from the first element, either way: sums of both are no overflow.
+constexpr std::int64_t kFarthest = INT64_MAX / 4;
 
 std::string print_shape(std::span<const std::int64_t> shape) {
   std::string text = "[";
@@ -52,8 +54,10 @@ Status store(const Buffer& buffer, const View& view, Bound& into) {
   if (packed) into.stored_shape.back() = (into.stored_shape.back() + 1) / 2;
   into.dense_strides.assign(rank, 1);
   for (std::size_t n = rank; n-- > 1;) {
-    into.dense_strides[n - 1] =
-        into.dense_strides[n] * std::max<std::int64_t>(into.stored_shape[n], 1);
+    const std::int64_t extent = std::max<std::int64_t>(into.stored_shape[n], 1);
+    // Overflows only in a tensor without elements, whose strides mean nothing.
+    if (__builtin_mul_overflow(into.dense_strides[n], extent, &into.dense_strides[n - 1]))
+      into.dense_strides[n - 1] = 0;
   }
   if (view.strides.empty()) {
     into.stored_strides = into.dense_strides;
@@ -101,7 +105,8 @@ Status measure(const Buffer& buffer, const View& view, Bound& into) {
         __builtin_mul_overflow(into.stored_strides[n], into.stored_shape[n] - 1, &reach) ||
         __builtin_mul_overflow(reach, bytes, &reach) ||
         __builtin_add_overflow(reach < 0 ? into.low : into.high, reach,
-                               reach < 0 ? &into.low : &into.high);
+                               reach < 0 ? &into.low : &into.high) ||
+        into.low < -kFarthest || into.high > kFarthest;
     if (far) {
       return failure(Code::input_too_large, "tensor '", buffer.name, "' has strides ",
                      print_shape(view.strides), ", expected a tensor within the address space");
@@ -131,8 +136,9 @@ Status examine(const Buffer& buffer, const View& view, Bound& into) {
   if (Status status = store(buffer, view, into); !status.ok()) return status;
   into.shape.assign(view.shape.begin(), view.shape.end());
   into.strides.assign(view.strides.begin(), view.strides.end());
-  into.elements = 1;
-  for (const std::int64_t extent : view.shape) into.elements *= extent;
+  into.elements = std::ranges::count(view.shape, 0) > 0 ? 0 : 1;
+  for (const std::int64_t extent : view.shape)
+    if (into.elements > 0) into.elements *= extent;
   into.dense = true;
   into.low = into.high = 0;
   if (into.elements == 0) return {};

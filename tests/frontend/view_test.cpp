@@ -3,6 +3,7 @@
 #include <dlpack/dlpack.h>
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -61,6 +62,7 @@ TEST_CASE("what cannot be a tensor is refused") {
   CHECK(code_of([&] { view(p, {std::numeric_limits<std::uint64_t>::max()}); }) ==
         Code::input_too_large);
   CHECK(code_of([&] { view(p, {4, 2}, {huge, 1}); }) == Code::input_too_large);
+  CHECK(code_of([&] { view(static_cast<void*>(p), i4, {2 * huge + 1}); }) == Code::input_too_large);
   CHECK(code_of([&] { view(static_cast<float*>(nullptr), {1}); }) == Code::empty_input);
   CHECK(code_of([&] { view(p, {1, 1, 1, 1, 1, 1, 1, 1, 1}); }) == Code::unsupported);
   CHECK(code_of([&] { view(static_cast<void*>(reinterpret_cast<char*>(p) + 2), f32, {1}); }) ==
@@ -99,6 +101,9 @@ TEST_CASE("DLPack: other devices, types and lanes are refused") {
   tensor.dl_tensor = {data, {kDLCPU, 0}, 1, {kDLFloat, 32, 1}, shape, nullptr, 0};
   CHECK_NOTHROW(from_dlpack(&tensor));
   tensor.dl_tensor.device.device_type = kDLCUDA;
+  CHECK(code_of([&] { from_dlpack(&tensor); }) == Code::unsupported);
+  const std::int32_t unheard_of = 99;
+  std::memcpy(&tensor.dl_tensor.device.device_type, &unheard_of, sizeof unheard_of);
   CHECK(code_of([&] { from_dlpack(&tensor); }) == Code::unsupported);
   tensor.dl_tensor.device.device_type = kDLCPU;
   tensor.dl_tensor.dtype = {kDLFloat, 64, 1};

@@ -205,6 +205,12 @@ TEST_CASE("strides") {
       call, Code::input_too_large,
       "tensor 'queries' has strides [9223372036854775807, 1], expected a tensor within the address "
       "space");
+  const std::vector<std::int64_t> back = {-(INT64_MAX / 8), 1};
+  Call3 below;
+  below.view(3).strides = back;
+  check(below, Code::input_too_large,
+        "tensor 'out' has strides [-1152921504606846975, 1], expected a tensor within the address "
+        "space");
   Call3 broadcast;
   broadcast.view(0).strides = zero;
   check(broadcast, Code::ok, "");
@@ -219,6 +225,18 @@ TEST_CASE("strides") {
         "output 'out' of shape [3, 2] has strides [1, 1], expected ones that give every element "
         "its own "
         "place");
+}
+
+TEST_CASE("a tensor without elements may have extents whose product is beyond 64 bits") {
+  Program program;
+  for (const char* axis : {"a", "b", "c", "d"}) program.symbols.push_back({axis, {}, -1});
+  program.buffers = {input("x", Type::f32, {extent(0), extent(1), extent(2), extent(3)}),
+                     output("y", Type::f32, {extent(3), extent(2), extent(1), extent(0)})};
+  const std::vector<std::int64_t> first = {0, INT32_MAX, INT32_MAX, INT32_MAX};
+  const std::vector<std::int64_t> last(first.rbegin(), first.rend());
+  const Binding bindings[] = {{"x", {nullptr, Type::f32, first, {}}},
+                              {"y", {nullptr, Type::f32, last, {}}}};
+  CHECK(Executor(program).run(bindings, {}, {1}).message == "");
 }
 
 TEST_CASE("threads") {
