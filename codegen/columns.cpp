@@ -176,8 +176,8 @@ class ColumnsAcross final : public Plane {
       if (has_member(partial)) ascending.push_back(var(kernel_.shared));
       ascending.push_back(j);
       partial.update().reorder(ascending).vectorize(lane);
-      const auto steps =
-          Halide::Internal::as_const_int(Halide::Internal::simplify(tree.steps.x.extent()));
+      const Expr extent = Halide::Internal::simplify(tree.steps.x.extent());
+      const std::int64_t* const steps = Halide::Internal::as_const_int(extent);  // lies in it
       if (steps && *steps <= kMostSteps) partial.update().unroll(tree.steps.x);
       if (steps && *steps <= kFewSteps) partial.update().unroll(j);
     }
