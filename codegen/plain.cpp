@@ -3,6 +3,7 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <set>
 
@@ -207,14 +208,14 @@ class Nest {
     const auto at = std::ranges::find(fold.axes, op.into) - fold.axes.begin();
     std::vector<Var> others = vars;
     others.erase(others.begin() + at);
-    const auto value = [&](const Expr& at) {
-      return Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, at)));
+    const auto value = [&](const Expr& j) {
+      return Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, j)));
     };
     const bool stored = source_.leaves[node.inputs[0]];
     const Func row = stored ? Func() : row_of(fold, value, extent, others, node.inputs[0], op);
-    const auto x = [&](const Expr& at) {
-      if (stored) return value(at);
-      std::vector<Expr> arguments{at};
+    const auto x = [&](const Expr& j) {
+      if (stored) return value(j);
+      std::vector<Expr> arguments{j};
       arguments.insert(arguments.end(), others.begin(), others.end());
       return Expr(row(arguments));
     };

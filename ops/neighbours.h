@@ -12,9 +12,10 @@
 
 namespace fovea::ops {
 
-// The options of mechanisms that project nodes to heads, then the mechanism's own.
 inline constexpr Option kEdgeFeatures{"edges", 0, "features of an edge; 0: edges have none"};
 inline constexpr Option kSlope{"slope", 0.2, "of the leaky ReLU"};
+
+// The options of mechanisms that project nodes to heads, then the mechanism's own.
 template <class... Own>
 constexpr std::array<Option, sizeof...(Own) + 3> graph_options(Own... own) {
   return {Option{"features", 16, "width of the nodes' features"}, Option{"heads", 8, "heads"},
