@@ -113,11 +113,12 @@ class Lowering {
     const Source from = source(kernel, name);
     const Function function = kernel.column == kNone ? lower_plain(from, results_of(kernel), false)
                                                      : walk(kernel, from, step.plain.cuttable);
-    if (kernel.column == kNone) step.plain.cuttable = function.cuttable;
+    const int separable = separable_dimensions(kernel.results[0]);
+    if (kernel.column == kNone) step.plain.cuttable = std::min(function.cuttable, separable);
     step.plain.call.arguments = emit(function, name);
     for (const NodeId id : kernel.results)
       step.plain.results.push_back(layout_.places.at(id).buffer);
-    step.plain.divisible = kernel.results.size() == 1 && is_divisible(kernel.results[0]);
+    step.plain.divisible = kernel.results.size() == 1 && separable > 0;
     return step;
   }
 
@@ -132,14 +133,14 @@ class Lowering {
     return function;
   }
 
-  // Whether a piece along the slowest dimension can be computed alone.
-  bool is_divisible(NodeId id) const {
+  // Along how many of its slowest dimensions pieces of a result can be computed alone.
+  int separable_dimensions(NodeId id) const {
     const std::vector<AxisId>& layout = layout_.places.at(id).layout;
-    if (layout.empty()) return false;
     const Op& op = graph_.node(id).op;
-    if (const Scan* scan = std::get_if<Scan>(&op)) return scan->axis != layout[0];
-    if (const TopK* topk = std::get_if<TopK>(&op)) return topk->into != layout[0];
-    return true;
+    AxisId whole = kNone;
+    if (const Scan* scan = std::get_if<Scan>(&op)) whole = scan->axis;
+    if (const TopK* topk = std::get_if<TopK>(&op)) whole = topk->into;
+    return static_cast<int>(std::ranges::find(layout, whole) - layout.begin());
   }
 
   Step tiled(const Kernel& kernel) {

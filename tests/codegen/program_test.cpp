@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "codegen/lower_program.h"
 #include "codegen/targets.h"
 #include "ir/interpret.h"
 #include "ir/text.h"
@@ -242,4 +243,26 @@ TEST_CASE("threads that compile at once are all right") {
     CHECK(is_right(result, Tensors()));
     CHECK(result == results[0]);
   }
+}
+
+TEST_CASE("programs: pieces cut no axis that a result runs along, and no row of folds") {
+  const ir::Graph graph = ir::parse(R"(axis b, h, j, d = 64, n = 4
+
+k : f32[b, h, j, d]
+
+out o = cumsum(j, k)
+out t = topk(j, n, k)
+out s = sum(j, k)
+
+kernel o(o) slots=_
+kernel t(t) slots=_
+kernel s(s) slots=_
+)");
+  const auto lowered = codegen::lower_program(graph, codegen::host_target());
+  std::vector<int> cuttable;
+  for (const runtime::Step& step : lowered.program.steps) {
+    CHECK(step.plain.divisible);
+    cuttable.push_back(step.plain.cuttable);
+  }
+  CHECK(cuttable == std::vector<int>{2, 3, 2});
 }
