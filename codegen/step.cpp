@@ -180,7 +180,7 @@ class RowsAcross final : public Plane {
     const Var e = var(features.back());
     const Columns columns = value_columns(features.back());
     if (columns.lanes > 1) f.vectorize(e, columns.lanes, columns.tail);
-    std::vector<Halide::VarOrRVar> order{ei, ri, c.x, ro, eo, c.y};
+    std::vector<Halide::VarOrRVar> order{ei, ri, c.x, c.y, ro, eo};
     for (auto axis = features.rbegin() + 1; axis != features.rend(); ++axis) order.push_back(var(*axis));
     order.insert(order.end(), outside.begin(), outside.end());
     auto update = f.update();
