@@ -38,6 +38,7 @@ class Fuser {
         walks_(std::move(walks)) {
     for (PlaneGroup& group : found.groups) groups_.push_back({std::move(group), {}});
     find_inner_sums();
+    find_long_values();
   }
 
   // What follows a product element by element, up to an output, is computed in its kernel.
@@ -102,8 +103,9 @@ class Fuser {
       need(id);
       return;
     }
-    if (id != root && is_fold(node) && !is_multiple(graph_, id) && storable(node.type) &&
-        !on_any_plane(node.type) && !inner_sums_.contains(id)) {
+    const bool folded = is_fold(node) && !is_multiple(graph_, id) && storable(node.type) &&
+                        !on_any_plane(node.type) && !inner_sums_.contains(id);
+    if (id != root && (folded || long_.contains(id))) {
       need(id);
       return;
     }
@@ -134,6 +136,28 @@ class Fuser {
         continue;
       if (sum_of(graph_, inner, none) && is_matrix_product(graph_, id, none))
         inner_sums_.insert(inner);
+    }
+  }
+
+  // Element-wise values off the planes that have become long expressions by the time several others
+  // need them, as the steps of an iteration do: computed again in every kernel, each step would cost
+  // what all before it do.
+  void find_long_values() {
+    constexpr int kLong = 64;  // operations since the last fold
+    const std::vector<int> uses = count_uses(graph_);
+    std::vector<int> length(graph_.nodes.size(), 0);
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
+      const Node& node = graph_.node(id);
+      if (!std::holds_alternative<Map>(node.op)) continue;
+      int& own = length[static_cast<std::size_t>(id)];
+      own = 1;
+      for (const NodeId input : node.inputs)
+        own = std::min(own + length[static_cast<std::size_t>(input)], kLong);
+      if (own < kLong || uses[id] < 2 || !is_float(node.type.dtype) || !storable(node.type) ||
+          on_any_plane(node.type))
+        continue;
+      long_.insert(id);
+      own = 0;
     }
   }
 
@@ -204,7 +228,8 @@ class Fuser {
     } else if (!on_plane && walks_.axis_of(id) != kNone) {
       need(id);
       return;
-    } else if (!on_plane && is_fold(node) && !is_multiple(graph_, id)) {
+    } else if (!on_plane && ((is_fold(node) && !is_multiple(graph_, id)) ||
+                             (long_.contains(id) && !comes_from(id, group)))) {
       need(id);
       return;
     } else if (!node.type.has(row) && node.type.has(column) && heavy(read_by(id))) {
@@ -215,6 +240,21 @@ class Fuser {
       return;
     }
     for (const NodeId input : node.inputs) walk_tiled(input, group, seen);
+  }
+
+  // Whether the walk of a group has to be over before the value is known.
+  bool comes_from(NodeId id, int group) const {
+    std::vector<NodeId> stack{id};
+    std::set<NodeId> seen;
+    while (!stack.empty()) {
+      const NodeId at = stack.back();
+      stack.pop_back();
+      if (!seen.insert(at).second) continue;
+      if (group_of_[at] == group) return true;
+      const std::vector<NodeId>& inputs = graph_.node(at).inputs;
+      stack.insert(stack.end(), inputs.begin(), inputs.end());
+    }
+    return false;
   }
 
   // What a column operand is read from: itself, if it is not read elsewhere.
@@ -519,6 +559,7 @@ class Fuser {
   std::vector<NodeId> plain_;
   std::map<NodeId, int> stored_by_;  // outputs on a plane: the group that stores them
   std::set<NodeId> inner_sums_;
+  std::set<NodeId> long_;
   mutable std::set<NodeId> others_;
   mutable std::set<NodeId> stored_;
 };
