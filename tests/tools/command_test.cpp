@@ -135,8 +135,9 @@ TEST_CASE("dot draws") {
 
 TEST_CASE("gallery draws mechanisms on a page, and measures them") {
   const Folder folder;
-  const Outcome outcome = fovea({"gallery", "causal", "@retention", "dual_space", "--measure",
-                                 "--size", "i=64", "--size", "j=64", "--out", folder / "all"});
+  const Outcome outcome =
+      fovea({"gallery", "causal", "@retention", "dual_space", "mixture_of_experts", "--measure",
+             "--size", "i=64", "--size", "j=64", "--out", folder / "all"});
   CAPTURE(outcome.err);
   CHECK(outcome.code == 0);
   const auto text = [&](const std::string& name) {
@@ -144,7 +145,7 @@ TEST_CASE("gallery draws mechanisms on a page, and measures them") {
     return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   };
   const std::string page = text("index.html"), picture = text("causal-influence.svg");
-  for (const char* name : {"causal", "retention", "dual_space"}) {
+  for (const char* name : {"causal", "retention", "dual_space", "mixture_of_experts"}) {
     CHECK(contains(page, "<article id=\"" + std::string(name) + "\">"));
     CHECK(contains(text(std::string(name) + ".svg"), "<svg"));
   }

@@ -20,7 +20,7 @@ ops::Problem small_problem(const ops::Mechanism& mechanism) {
   std::map<std::string, double> given;
   for (const ops::Option& option : mechanism.options)
     for (const auto& [name, value] : kSmall)
-      if (option.name == name) given[std::string(name)] = value;
+      if (option.name == name) given[std::string(name)] = std::min(value, option.value);
   return ops::Problem(mechanism.options, given);
 }
 
