@@ -11,9 +11,9 @@ namespace fovea::runtime {
 
 namespace {
 
-constexpr int kMostParts = 16;                // of all tiles of a batch element
-constexpr int kEnoughTiles = 8;               // that threads need no parts
-constexpr int kMostOrdered = 8;               // parts where the tiles run in order
+constexpr int kMostParts = 16;   // of all tiles of a batch element
+constexpr int kEnoughTiles = 8;  // that threads need no parts
+constexpr int kMostOrdered = 4;  // parts where the tiles run in order: each keeps its own states
 constexpr double kPartWork = 150e3;           // below which a part is not worth a thread's while
 constexpr std::size_t kMostMemory = 4 << 20;  // of a thread, for tiles whose parts are apart
 constexpr std::size_t kAlignment = 64;        // of what is copied

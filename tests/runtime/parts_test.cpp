@@ -142,7 +142,7 @@ TEST_CASE("parts are a power of two, and no more than tiles, blocks and work mak
   tiled.states.clear();
   CHECK(parts_of(tiled, 1, 10000) == 1);
   tiled.accumulators = {{0, 0}};
-  CHECK(parts_of(tiled, 100, 10000) == 8);
+  CHECK(parts_of(tiled, 100, 10000) == 4);
 }
 
 TEST_CASE("every block is in one part, those without a mask first") {
