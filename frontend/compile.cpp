@@ -14,6 +14,7 @@
 #include "ir/checks.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
+#include "passes/plan_buffers.h"
 #include "passes/tile.h"
 #include "runtime/executor.h"
 
@@ -51,6 +52,20 @@ ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
   return graph;
 }
 
+// A bisection may stop before the passes that code generation cannot do without.
+ir::Graph lowerable(ir::Graph graph, const ir::Target& target) {
+  if (graph.kernels.empty()) graph = passes::partition_unfused(graph, target);
+  const auto is_untiled = [](const ir::Kernel& kernel) {
+    return kernel.row != ir::kNone && kernel.row_tile == 0;
+  };
+  if (std::ranges::any_of(graph.kernels, is_untiled)) graph = passes::tile(graph, target);
+  const auto is_unplanned = [](const ir::Kernel& kernel) {
+    return kernel.slots.size() != kernel.results.size();
+  };
+  if (std::ranges::any_of(graph.kernels, is_unplanned)) graph = passes::plan_buffers(graph, target);
+  return graph;
+}
+
 // The pipeline, with kernels on planes or without.
 ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse,
                      const passes::RunOptions& options) {
@@ -58,7 +73,7 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
   if (!fuse)
     for (passes::Pass& pass : table)
       if (pass.name == "fuse") pass.run = passes::partition_unfused;
-  return with_inputs_of(graph, passes::run_passes(table, graph, target, options));
+  return with_inputs_of(graph, lowerable(passes::run_passes(table, graph, target, options), target));
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <string>
 
 #include "fovea/fovea.h"
+#include "ir/text.h"
+#include "passes/pipeline.h"
+#include "tests/frontend/support.h"
 
 namespace fovea {
 namespace {
@@ -30,6 +34,38 @@ double microseconds(auto&& action) {
   action();
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start)
       .count();
+}
+
+TEST_CASE("compiled = interpreted, whichever pass is the last") {
+  const char* const texts[] = {R"(
+axis i, j, d = 16, e = 16
+q : f32[i, d]
+k : f32[j, d]
+v : f32[j, e]
+out o = sum(j, softmax(j, where(j <= i, sum(d, q * k), -inf)) * v)
+)",
+                               R"(
+axis i, j, d = 16, n < degree
+degree : i32[i]
+q : f32[i, d]
+k : f32[j, d]
+out o = sum(n, softmax(n, sum(d, q * k[j = n])))
+)"};
+  for (const char* text : texts) {
+    const Graph graph = parse(text);
+    const Sizes sizes{{"i", 50}, {"j", 70}};
+    const ir::Arrays inputs = test::random_inputs(graph, sizes, 1);
+    const ir::Arrays expected = ir::interpret(graph, inputs, sizes);
+    for (std::size_t last = 0; last <= passes::pipeline().size(); last++) {
+      CAPTURE(last);
+      setenv("FOVEA_PASSES", std::to_string(last).c_str(), 1);
+      const Kernel kernel = compile(graph);
+      unsetenv("FOVEA_PASSES");
+      const auto differs =
+          test::difference(test::run(kernel, graph, inputs, sizes), expected, 1e-5);
+      CHECK_MESSAGE(!differs, differs.value_or(""));
+    }
+  }
 }
 
 TEST_CASE("an equal graph with equal options is compiled once while it is in use") {
