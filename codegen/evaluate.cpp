@@ -60,7 +60,8 @@ Func decide(TiledContext& context, Signature& signature, Emitter& emitter) {
     const auto holds = [&](NodeId condition) {
       return condition == kNone ? Halide::Internal::const_true() : emitter.value(condition, scope);
     };
-    const Expr inside = whole ? Halide::Internal::const_true() : column < extent;
+    // Halide loops only along what is mentioned, and a condition may be the same for all rows.
+    const Expr inside = r.x >= 0 && (whole ? Halide::Internal::const_true() : column < extent);
     const Expr any = Halide::cast<std::uint8_t>(holds(kernel.visible) && inside);
     const Expr all = Halide::cast<std::uint8_t>(holds(kernel.solid) || !inside);
     columns(x, n) = Halide::Tuple(columns(x, n)[0] | any, columns(x, n)[1] & all);

@@ -68,6 +68,18 @@ out both = any(j, (i - j) / 3 <= y) && all(i, j % 5 == i % 3))",
         {{{"i", 1}, {"j", 7}}, {{"i", 65}, {"j", 97}}, {{"i", 0}, {"j", 3}}});
 }
 
+TEST_CASE("found: a mask that every row shares and each head has its own of") {
+  check(R"(
+axis h = 3, i, j, d = 20, e = 32
+length : i32[h]
+q : f32[h, i, d]
+k : f32[h, j, d]
+v : f32[h, j, e]
+p = softmax(j, where(j < 20 * length, sum(d, q * k) * 0.3, -inf))
+out o = sum(j, sum(h, p * v)))",
+        {{{"i", 1}, {"j", 7}}, {{"i", 65}, {"j", 197}}});
+}
+
 TEST_CASE("found: inputs that nothing needs once the graph is simplified") {
   check(R"(
 axis i, j, m
