@@ -1,5 +1,7 @@
 #include "ops/neighbours.h"
 
+#include <cmath>
+
 #include "ir/error.h"
 
 namespace fovea::ops {
@@ -37,6 +39,11 @@ Neighbours neighbours(const Problem& problem, int heads) {
 
 Tensor Neighbours::project(const char* weight) const {
   return sum(c, x * input(weight, f32, {h, c, d}));
+}
+
+Tensor Neighbours::dot_products(const Problem& problem) const {
+  return sum(d, project("w_query") * of_neighbour(project("w_key"))) *
+         (1 / std::sqrt(problem["d"]));
 }
 
 Tensor Neighbours::attend(const Tensor& score, const Tensor& values, const Tensor& own) const {

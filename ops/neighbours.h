@@ -48,6 +48,8 @@ struct Neighbours {
   Tensor of_neighbour(const Tensor& value) const { return value.at(i, to); }
   // sum(c, x * weight) for weights f32[h, c, d] of that name.
   Tensor project(const char* weight) const;
+  // q_i·k_j / √d of each neighbour, of nodes projected by w_query and w_key.
+  Tensor dot_products(const Problem& problem) const;
   // softmax over the neighbours; `own` where there are none.
   Tensor attend(const Tensor& score, const Tensor& values, const Tensor& own) const;
   // With the output `o` [i, h, d].
@@ -82,12 +84,14 @@ using EdgeValue = std::function<double(const Edge& edge, std::int64_t h, std::in
 ir::Array attend_edges(const ir::Arrays& inputs, const ir::Array& own, const EdgeScore& score,
                        const EdgeValue& value);
 
+// The same of dot products (Neighbours::dot_products) plus bias(i, h, edge), with values and `own`
+// projected by w_value; as the output o.
+ir::Arrays attend_dot_products(const Problem& problem, const ir::Arrays& inputs,
+                               const EdgeScore& bias);
+
 // What additive_score means, at one edge.
 double additive_score_of(const Problem& problem, const ir::Arrays& inputs, const ir::Array& z,
                          std::int64_t i, std::int64_t h, const Edge& edge);
-
-// The dot product of two rows of heads, q [i, h, d] and k [j, h, d].
-double dot(const ir::Array& q, std::int64_t i, const ir::Array& k, std::int64_t j, std::int64_t h);
 
 // What `aggregate` means, at one feature; in x [i, c].
 double aggregate_of(const Problem& problem, const ir::Array& x, const std::vector<Edge>& edges,

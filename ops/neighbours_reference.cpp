@@ -60,10 +60,21 @@ double additive_score_of(const Problem& problem, const ir::Arrays& inputs, const
   return sum < 0 ? problem["slope"] * sum : sum;
 }
 
-double dot(const ir::Array& q, std::int64_t i, const ir::Array& k, std::int64_t j, std::int64_t h) {
-  double sum = 0;
-  for (std::int64_t d = 0; d < q.shape[2]; ++d) sum += at(q, {i, h, d}) * at(k, {j, h, d});
-  return sum;
+ir::Arrays attend_dot_products(const Problem& problem, const ir::Arrays& inputs,
+                               const EdgeScore& bias) {
+  const ir::Array q = project_nodes(inputs.at("x"), inputs.at("w_query"));
+  const ir::Array k = project_nodes(inputs.at("x"), inputs.at("w_key"));
+  const ir::Array v = project_nodes(inputs.at("x"), inputs.at("w_value"));
+  const auto score = [&](std::int64_t i, std::int64_t h, const Edge& edge) {
+    double sum = 0;
+    for (std::int64_t d = 0; d < q.shape[2]; ++d)
+      sum += at(q, {i, h, d}) * at(k, {edge.node, h, d});
+    return sum / std::sqrt(problem["d"]) + bias(i, h, edge);
+  };
+  const auto value = [&](const Edge& edge, std::int64_t h, std::int64_t d) {
+    return at(v, {edge.node, h, d});
+  };
+  return {{"o", attend_edges(inputs, v, score, value)}};
 }
 
 double aggregate_of(const Problem& problem, const ir::Array& x, const std::vector<Edge>& edges,

@@ -5,8 +5,6 @@
 // The rows list everything within k hops, and hop says how far each is, from 1 to k: the caller's
 // powers of the neighbour lists. A hop that is none of these is an error (out_of_bounds). A node
 // without neighbours keeps its own v_i.
-#include <cmath>
-
 #include "ops/neighbours.h"
 #include "ops/reference.h"
 
@@ -21,25 +19,15 @@ ir::Graph build(const Problem& problem) {
   const Tensor v = g.project("w_value");
   const Tensor bias =
       input("bias", f32, {k, g.h}).at(k, g.of_edge(input("hop", i32, {g.edge})) - 1);
-  const Tensor score = sum(g.d, g.project("w_query") * g.of_neighbour(g.project("w_key"))) *
-                           (1 / std::sqrt(problem["d"])) +
-                       bias;
+  const Tensor score = g.dot_products(problem) + bias;
   return g.graph(g.attend(score, g.of_neighbour(v), v));
 }
 
 ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes&) {
-  const ir::Array q = project_nodes(inputs.at("x"), inputs.at("w_query"));
-  const ir::Array k = project_nodes(inputs.at("x"), inputs.at("w_key"));
-  const ir::Array v = project_nodes(inputs.at("x"), inputs.at("w_value"));
-  const auto score = [&](std::int64_t i, std::int64_t h, const Edge& edge) {
+  return attend_dot_products(problem, inputs, [&](std::int64_t, std::int64_t h, const Edge& edge) {
     const auto hop = static_cast<std::int64_t>(at(inputs.at("hop"), {edge.edge}));
-    return dot(q, i, k, edge.node, h) / std::sqrt(problem["d"]) +
-           at(inputs.at("bias"), {hop - 1, h});
-  };
-  const auto value = [&](const Edge& edge, std::int64_t h, std::int64_t d) {
-    return at(v, {edge.node, h, d});
-  };
-  return {{"o", attend_edges(inputs, v, score, value)}};
+    return at(inputs.at("bias"), {hop - 1, h});
+  });
 }
 
 void special_inputs(const Problem& problem, const ir::Sizes& sizes, unsigned seed,

@@ -3,8 +3,6 @@
 //   o_i = Σ_j softmax_j(q_i·k_j / √d + bias_layer(j)) v_j
 //
 // A layer that is none is an error (out_of_bounds). A node without neighbours keeps its own v_i.
-#include <cmath>
-
 #include "ops/neighbours.h"
 #include "ops/reference.h"
 
@@ -18,24 +16,15 @@ ir::Graph build(const Problem& problem) {
   const Axis l{"layers", problem.integer("layers")};
   const Tensor v = g.project("w_value");
   const Tensor layer = g.of_neighbour(input("layer", i32, {g.i}));
-  const Tensor score = sum(g.d, g.project("w_query") * g.of_neighbour(g.project("w_key"))) *
-                           (1 / std::sqrt(problem["d"])) +
-                       input("bias", f32, {l, g.h}).at(l, layer);
+  const Tensor score = g.dot_products(problem) + input("bias", f32, {l, g.h}).at(l, layer);
   return g.graph(g.attend(score, g.of_neighbour(v), v));
 }
 
 ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes&) {
-  const ir::Array q = project_nodes(inputs.at("x"), inputs.at("w_query"));
-  const ir::Array k = project_nodes(inputs.at("x"), inputs.at("w_key"));
-  const ir::Array v = project_nodes(inputs.at("x"), inputs.at("w_value"));
-  const auto score = [&](std::int64_t i, std::int64_t h, const Edge& edge) {
+  return attend_dot_products(problem, inputs, [&](std::int64_t, std::int64_t h, const Edge& edge) {
     const auto layer = static_cast<std::int64_t>(at(inputs.at("layer"), {edge.node}));
-    return dot(q, i, k, edge.node, h) / std::sqrt(problem["d"]) + at(inputs.at("bias"), {layer, h});
-  };
-  const auto value = [&](const Edge& edge, std::int64_t h, std::int64_t d) {
-    return at(v, {edge.node, h, d});
-  };
-  return {{"o", attend_edges(inputs, v, score, value)}};
+    return at(inputs.at("bias"), {layer, h});
+  });
 }
 
 void special_inputs(const Problem& problem, const ir::Sizes& sizes, unsigned seed,
