@@ -22,18 +22,33 @@ std::size_t aligned(std::size_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+constexpr int kVector = 16;  // elements, of which compilers make a few instructions
+
+template <class T, class Combine>
+void combine_all(T* __restrict own, const T* __restrict other, std::int64_t count,
+                 Combine combine) {
+  std::int64_t left = count;
+  for (; left >= kVector; left -= kVector, own += kVector, other += kVector)
+    for (int n = 0; n < kVector; ++n) own[n] = combine(own[n], other[n]);
+  for (int n = 0; n < left; ++n) own[n] = combine(own[n], other[n]);
+}
+
+// A loop for each kind: with the choice inside, compilers make none of them a vector's.
 template <class T>
-void fold_all(Tiled::State::Fold kind, T* own, const T* other, std::int64_t count) {
-  using Fold = Tiled::State::Fold;
+void fold_all(Tiled::State::Fold kind, std::byte* into, const std::byte* from, std::int64_t count) {
+  T* const own = reinterpret_cast<T*>(into);
+  const T* const other = reinterpret_cast<const T*>(from);
   const auto is_nan = [](T x) {
     if constexpr (std::is_floating_point_v<T>) return std::isnan(x);
     return false;
   };
-  for (std::int64_t n = 0; n < count; ++n) {
-    const T x = other[n];
-    if (kind == Fold::sum) own[n] = static_cast<T>(own[n] + x);
-    if (kind == Fold::max && (x > own[n] || is_nan(x))) own[n] = x;
-    if (kind == Fold::min && (x < own[n] || is_nan(x))) own[n] = x;
+  switch (kind) {
+    case Tiled::State::Fold::sum:
+      return combine_all(own, other, count, [](T a, T b) { return static_cast<T>(a + b); });
+    case Tiled::State::Fold::max:
+      return combine_all(own, other, count, [&](T a, T b) { return b > a || is_nan(b) ? b : a; });
+    case Tiled::State::Fold::min:
+      return combine_all(own, other, count, [&](T a, T b) { return b < a || is_nan(b) ? b : a; });
   }
 }
 
@@ -130,44 +145,38 @@ void TileMemory::load(const Lane& lane, const std::byte* from) const {
 }
 
 // What follows a maximum first, by the maxima of both as they were.
-void TileMemory::merge(const Lane& lane, const std::byte* part) const {
+void TileMemory::merge(std::byte* into, const std::byte* part) const {
   for (const bool following : {true, false}) {
-    const std::byte* other = part;
+    std::size_t at = 0;
     for (const Tiled::State& state : tiled_.states) {
-      if (following && state.follows >= 0) follow(state, lane, part, other);
-      if (!following && state.follows < 0) fold(state, lane, other);
-      other += aligned(workspace_.buffer(state.buffer).bytes);
+      if (following && state.follows >= 0) follow(state, at, into, part);
+      if (!following && state.follows < 0) fold(state, into + at, part + at);
+      at += aligned(workspace_.buffer(state.buffer).bytes);
     }
   }
 }
 
-void TileMemory::fold(const Tiled::State& state, const Lane& lane, const std::byte* other) const {
-  void* own = lane.data(state.buffer);
+void TileMemory::fold(const Tiled::State& state, std::byte* own, const std::byte* other) const {
   const std::int64_t count = workspace_.buffer(state.buffer).elements;
   switch (workspace_.program().buffers[static_cast<std::size_t>(state.buffer)].type) {
     case Type::f32:
-      return fold_all(state.fold, static_cast<float*>(own), reinterpret_cast<const float*>(other),
-                      count);
+      return fold_all<float>(state.fold, own, other, count);
     case Type::i32:
-      return fold_all(state.fold, static_cast<std::int32_t*>(own),
-                      reinterpret_cast<const std::int32_t*>(other), count);
+      return fold_all<std::int32_t>(state.fold, own, other, count);
     default:
-      return fold_all(state.fold, static_cast<std::uint8_t*>(own),
-                      reinterpret_cast<const std::uint8_t*>(other), count);
+      return fold_all<std::uint8_t>(state.fold, own, other, count);
   }
 }
 
-void TileMemory::follow(const Tiled::State& state, const Lane& lane, const std::byte* part,
-                        const std::byte* other) const {
-  const Tiled::State& maximum = tiled_.states[static_cast<std::size_t>(state.follows)];
-  for (const Tiled::State& before : tiled_.states) {
-    if (&before == &maximum) break;
-    part += aligned(workspace_.buffer(before.buffer).bytes);
-  }
-  const auto* own_maximum = static_cast<const float*>(lane.data(maximum.buffer));
-  const auto* part_maximum = reinterpret_cast<const float*>(part);
-  auto* into = static_cast<float*>(lane.data(state.buffer));
-  const auto* from = reinterpret_cast<const float*>(other);
+void TileMemory::follow(const Tiled::State& state, std::size_t at, std::byte* into,
+                        const std::byte* part) const {
+  std::size_t maximum = 0;  // where it lies
+  for (int n = 0; n < state.follows; ++n)
+    maximum += aligned(workspace_.buffer(tiled_.states[static_cast<std::size_t>(n)].buffer).bytes);
+  const auto* own_maximum = reinterpret_cast<const float*>(into + maximum);
+  const auto* part_maximum = reinterpret_cast<const float*>(part + maximum);
+  auto* own = reinterpret_cast<float*>(into + at);
+  const auto* other = reinterpret_cast<const float*>(part + at);
   // Runs of elements that have the same maximum: over the dimensions that it lacks at the end.
   const std::vector<std::int64_t>& shape = workspace_.buffer(state.buffer).shape;
   std::size_t dims = shape.size();
@@ -176,11 +185,11 @@ void TileMemory::follow(const Tiled::State& state, const Lane& lane, const std::
          std::ranges::find(state.along, static_cast<int>(dims) - 1) == state.along.end())
     length *= shape[--dims];
   for (std::size_t d = 0; d < dims; ++d) runs *= shape[d];
-  for (std::int64_t run = 0; run < runs; ++run, into += length, from += length) {
-    const std::int64_t at = index_in_maximum(state, run, dims);
-    const float a = own_maximum[at], b = part_maximum[at], both = b > a ? b : a;
+  for (std::int64_t run = 0; run < runs; ++run, own += length, other += length) {
+    const std::int64_t m = index_in_maximum(state, run, dims);
+    const float a = own_maximum[m], b = part_maximum[m], both = b > a ? b : a;
     const float keep = weight(a - both), take = weight(b - both);
-    for (std::int64_t n = 0; n < length; ++n) into[n] = into[n] * keep + from[n] * take;
+    combine_all(own, other, length, [=](float x, float y) { return x * keep + y * take; });
   }
 }
 

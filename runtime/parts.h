@@ -42,15 +42,16 @@ class TileMemory {
   void load_states(const Lane& lane, const std::byte* from) const;
   void save(const Lane& lane, std::byte* to) const;
   void load(const Lane& lane, const std::byte* from) const;
-  // Adds the states of a part to the lane's. Both have walked some block.
-  void merge(const Lane& lane, const std::byte* part) const;
+  // Adds states that one part left to those that another did, both as save_states writes them.
+  void merge(std::byte* into, const std::byte* part) const;
 
  private:
   std::int64_t index_in_maximum(const Tiled::State& state, std::int64_t run,
                                 std::size_t dims) const;
-  void follow(const Tiled::State& state, const Lane& lane, const std::byte* part,
-              const std::byte* other) const;
-  void fold(const Tiled::State& state, const Lane& lane, const std::byte* other) const;
+  // Of a state that lies so far into the memory of each.
+  void follow(const Tiled::State& state, std::size_t at, std::byte* into,
+              const std::byte* part) const;
+  void fold(const Tiled::State& state, std::byte* own, const std::byte* other) const;
 
   const Workspace& workspace_;
   const Tiled& tiled_;

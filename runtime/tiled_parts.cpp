@@ -26,37 +26,39 @@ std::int64_t TiledRun::fitting(std::int64_t wanted) const {
 }
 
 // All parts of a prepared tile, one after the other. In the spare memory: the states as they begin,
-// then those of parts.
+// then those of all parts so far.
 Status TiledRun::walk_parts(Lane& lane, const BlockList& list) const {
   const std::size_t each = memory_.state_bytes();
-  if (!lane.spare.reserve((static_cast<std::size_t>(parts_) + 1) * each)) return no_memory();
-  std::byte* const begin = lane.spare.data();
+  if (!lane.spare.reserve(3 * each)) return no_memory();
+  std::byte *const begin = lane.spare.data(), *const all = begin + each, *const here = all + each;
   memory_.save_states(lane, begin);
+  bool any = false;
   for (int part = 0; part < parts_; ++part) {
     take_part(list, part, parts_, lane.part);
     if (lane.part.blocks.empty()) continue;
-    memory_.load_states(lane, begin);
+    if (any) memory_.load_states(lane, begin);
     if (Status status = step(lane, lane.part); !status.ok()) return status;
-    memory_.save_states(lane, begin + (static_cast<std::size_t>(part) + 1) * each);
+    memory_.save_states(lane, any ? here : all);
+    if (any) memory_.merge(all, here);
+    any = true;
   }
-  join(lane, list, begin, begin + each);
+  if (any) memory_.load_states(lane, all);
   return {};
 }
 
 // The lane's states become those of all parts together.
 void TiledRun::join(Lane& lane, const BlockList& list, const std::byte* prepared,
-                    const std::byte* parts) const {
-  bool any = false;
+                    std::byte* parts) const {
+  std::byte* all = nullptr;
   for (int part = 0; part < parts_; ++part) {
     if (!has_part(list, part, parts_)) continue;
-    const std::byte* const states = parts + static_cast<std::size_t>(part) * memory_.state_bytes();
-    if (any)
-      memory_.merge(lane, states);
+    std::byte* const states = parts + static_cast<std::size_t>(part) * memory_.state_bytes();
+    if (all)
+      memory_.merge(all, states);
     else
-      memory_.load_states(lane, states);
-    any = true;
+      all = states;
   }
-  if (!any) memory_.load_states(lane, prepared);
+  memory_.load_states(lane, all ? all : prepared);
 }
 
 void TiledRun::enter(Lane& lane, const Band& band, std::int64_t chain, std::int64_t n) const {

@@ -59,8 +59,7 @@ class TiledRun {
   std::int64_t fitting(std::int64_t wanted) const;
   void enter(Lane& lane, const Band& band, std::int64_t chain, std::int64_t n) const;
   Status run_apart(ThreadPool& pool, const Band& band);
-  void join(Lane& lane, const BlockList& list, const std::byte* prepared,
-            const std::byte* parts) const;
+  void join(Lane& lane, const BlockList& list, const std::byte* prepared, std::byte* parts) const;
 
   // --- results that are to be computed again
 
