@@ -19,6 +19,7 @@ using namespace ir;
 namespace {
 
 constexpr int kUnrolled = 8;   // vectors
+constexpr int kStep = 8;       // features of a sum that share the arithmetic of addresses
 constexpr int kFewHeads = 16;  // whose sums across lanes are made at once
 
 Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
@@ -103,8 +104,7 @@ Expr Walk::chunk() const { return now_.chunk > 0 ? Expr(Var("c")) : Expr(); }
 // The last of a row stands in for those that a block has too many.
 ScopePtr Walk::scope_at(const Dims& dims, const Expr& local) {
   ScopePtr scope = scope_of(dims);
-  scope->at[axis_] =
-      now_.whole ? position(local) : Halide::min(position(local), degree() - 1);
+  scope->at[axis_] = now_.whole ? position(local) : Halide::min(position(local), degree() - 1);
   return scope;
 }
 
@@ -205,7 +205,10 @@ Func Walk::coordinate(NodeId id) {
   now_.local = Var("n");
   now_.defining = id;
   func(vars(dims, true, now_.chunk > 0)) = emitter_.value(id, scope_at(dims, Var("n")));
-  if (now_.whole) func.vectorize(Var("n"), now_.block);
+  if (now_.whole)
+    func.vectorize(Var("n"), now_.block);
+  else
+    func.unroll(Var("n"));
   now_ = saved;
   bound(func, dims);
   now_.site->made.emplace(id, func);
@@ -291,15 +294,28 @@ void Walk::fold_features(Func& func, NodeId id, const Dims& dims) {
   const Expr term = emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, r.x), true);
   func(pure) = identity(op.fn, type);
   func(pure) = combine(op.fn, func(pure), Halide::cast(type, term));
+  const bool friendly = !dims.empty() && is_friendly(node.inputs[0], dims.front());
+  const Var x = dims.empty() ? Var("x") : var(dims.front()), n("n");
+  const std::int64_t extent = dims.empty() ? -1 : signature_.fixed_extent(dims.front());
+  const std::int64_t vectors = friendly && extent >= 0 ? (extent - 1) / width(dims.front()) + 1 : 0;
+  // All places of a block side by side, if registers hold them: one alone waits for its own sums.
+  const bool together = vectors > 0 && vectors * now_.block <= kUnrolled;
   std::vector<Halide::VarOrRVar> order;
-  if (!dims.empty()) order.push_back(var(dims.front()));
+  if (!dims.empty()) order.push_back(x);
+  if (together) order.push_back(n);
   order.push_back(r.x);
-  order.push_back(Var("n"));
-  for (std::size_t n = 1; n < dims.size(); n++) order.push_back(var(dims[n]));
+  if (!together) order.push_back(n);
+  for (std::size_t d = 1; d < dims.size(); d++) order.push_back(var(dims[d]));
   func.update().reorder(order);
-  if (dims.empty() || !is_friendly(node.inputs[0], dims.front())) return;
+  if (!friendly) return;
   across_lanes(func, dims.front());
   across_lanes(func.update(), dims.front());
+  if (!together) return;
+  func.unroll(n);
+  func.update().unroll(n);
+  if (vectors > 1) func.unroll(x), func.update().unroll(x);
+  const std::int64_t features = signature_.fixed_extent(op.axis);
+  if (features > 0 && features % kStep == 0) func.update().unroll(r.x, kStep);
 }
 
 // How many features of a sum lie across the lanes; 1 if none should.
