@@ -29,8 +29,6 @@ using Kind = runtime::Argument::Kind;
 
 constexpr float kLog2E = 1.4426950408889634F;
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 // A sum, its accumulator and its state.
 struct Carried {
   CarriedSum sum;

@@ -16,8 +16,6 @@ using Halide::RDom;
 using Halide::Var;
 using namespace ir;
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 class Columns {
  public:
   Columns(const Source& source, Signature& signature, const Result& result, int number)

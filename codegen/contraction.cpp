@@ -23,8 +23,6 @@ using namespace ir;
 // many terms stay in the cache, and adding a tile to memory after them is not noticed.
 constexpr std::int64_t kTerms = 256, kRows = 96;
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 // One result, from what was recognised to its schedule.
 class Multiplication {
  public:

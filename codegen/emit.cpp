@@ -1,6 +1,7 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <string>
 
 #include "codegen/emit.h"
 #include "ir/error.h"
@@ -11,6 +12,8 @@ namespace fovea::codegen {
 
 using Halide::Expr;
 using namespace ir;
+
+Halide::Var var(AxisId axis) { return Halide::Var("a" + std::to_string(axis)); }
 
 Emitter::Emitter(const Graph& graph, bool exact)
     : graph_(graph), exact_(exact), wraps_(ir::wrapping(graph)) {}

@@ -58,6 +58,9 @@ class Emitter {
   std::vector<bool> wraps_;  // by NodeId
 };
 
+// The loop variable of an axis; the same wherever a kernel loops over it.
+Halide::Var var(ir::AxisId axis);
+
 // Storage types as they lie in memory (bf16 and f16 as u16, i4 two to a byte, bool as u8).
 Halide::Type stored_type(ir::Dtype dtype);
 // From what was loaded (for i4 the nibble's byte and its coordinate) to f32 or i32 or bool.

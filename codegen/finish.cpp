@@ -16,8 +16,6 @@ using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 class Finish {
  public:
   explicit Finish(TiledContext& context)

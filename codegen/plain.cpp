@@ -93,7 +93,6 @@ class Nest {
     bool plain_sum = false;
   };
 
-  Var var(AxisId axis) const { return Var("a" + std::to_string(axis)); }
 
   Expr resolve(NodeId id, const ScopePtr& scope) {
     if (source_.leaves[id]) return signature_.load(id, scope, {});

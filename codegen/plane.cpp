@@ -62,8 +62,6 @@ Function Plane::build() {
   return function;
 }
 
-Var Plane::var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 bool Plane::on_plane(NodeId id) const {
   const Type& type = graph_.node(id).type;
   return type.has(row_) && type.has(column_);

@@ -70,7 +70,6 @@ class Plane {
   Plane(TiledContext& context, TiledFunctions& functions, bool revisit);
   virtual ~Plane() = default;
   Function build();
-  static Halide::Var var(ir::AxisId axis);
 
  protected:
   // --- what an orientation decides

@@ -49,7 +49,7 @@ namespace {
 std::vector<Var> pure_vars(const Place& place) {
   std::vector<Var> vars;
   for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
-    vars.emplace_back("a" + std::to_string(*axis));
+    vars.push_back(var(*axis));
   return vars;
 }
 

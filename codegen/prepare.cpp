@@ -2,6 +2,8 @@
 // (codegen/tiled.h).
 #include <Halide.h>
 
+#include <limits>
+
 #include "codegen/tiled.h"
 
 namespace fovea::codegen {
@@ -13,8 +15,6 @@ using Halide::RDom;
 using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
-
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
 
 class Prepare {
  public:

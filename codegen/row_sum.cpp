@@ -8,17 +8,12 @@
 #include "ir/contraction.h"
 
 namespace fovea::codegen {
-namespace {
 
 using Halide::Expr;
 using Halide::Func;
 using Halide::RDom;
 using Halide::Var;
 using namespace ir;
-
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
-}  // namespace
 
 bool lies_along(const Source& source, NodeId root, AxisId axis) {
   bool varies = false;

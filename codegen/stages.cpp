@@ -188,13 +188,13 @@ void Stages::schedule(const Func& panel, const StageLoops& loops, bool partial) 
     if (stage.partial != partial) continue;
     Halide::LoopLevel level(panel, loops.pieces);
     const auto along = [&](AxisId axis, std::size_t first) {
-      const std::string name = Plane::var(axis).name();
+      const std::string name = var(axis).name();
       return std::any_of(stage.free.begin() + std::ptrdiff_t(first), stage.free.end(),
                          [&](const Expr& at) { return at.as<Variable>()->name == name; });
     };
     std::size_t n = 0;
     while (n < loops.inner.size() && along(loops.inner[n], stage.run))
-      level = Halide::LoopLevel(panel, Plane::var(loops.inner[n++]));
+      level = Halide::LoopLevel(panel, var(loops.inner[n++]));
     if (n == loops.inner.size() && loops.rows)
       level = stage.run > 0 ? Halide::LoopLevel(panel, *loops.columns)
                             : Halide::LoopLevel(panel, *loops.rows);

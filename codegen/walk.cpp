@@ -3,9 +3,9 @@
 // block, or a chunk of one row, holds.
 #include <Halide.h>
 
-#include "codegen/walk.h"
-
 #include <algorithm>
+
+#include "codegen/walk.h"
 
 namespace fovea::codegen {
 
@@ -21,8 +21,6 @@ namespace {
 constexpr int kUnrolled = 8;   // vectors
 constexpr int kStep = 8;       // features of a sum that share the arithmetic of addresses
 constexpr int kFewHeads = 16;  // whose sums across lanes are made at once
-
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
 
 }  // namespace
 

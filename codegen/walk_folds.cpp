@@ -24,8 +24,6 @@ constexpr int kStreams = 4;   // neighbours that are read at once: it takes as m
 constexpr int kUnrolled = 8;  // vectors
 constexpr std::uint32_t kSign = 0x80000000;
 
-Var var(AxisId axis) { return Var("a" + std::to_string(axis)); }
-
 bool includes(const std::vector<AxisId>& dims, const std::vector<AxisId>& some) {
   return std::ranges::all_of(
       some, [&](AxisId axis) { return std::ranges::find(dims, axis) != dims.end(); });
