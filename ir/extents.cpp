@@ -1,9 +1,10 @@
-// Extents of axes from the shapes of inputs and the caller's sizes.
+// Extents of axes from the shapes of inputs and the caller's sizes, and what they make.
 #include <algorithm>
 #include <limits>
 #include <optional>
 
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "ir/infer.h"
 #include "ir/interpret.h"
 
@@ -52,36 +53,16 @@ class Extents {
 
  private:
   std::optional<std::int64_t> evaluate(const Axis& axis) {
-    std::vector<std::int64_t> stack;
-    for (const ExtentTerm& term : axis.extent) {
-      if (term.kind == ExtentTerm::Kind::Number) {
-        stack.push_back(term.number);
-      } else if (term.kind == ExtentTerm::Kind::Axis) {
-        const auto extent = derive(term.axis);
-        if (!extent) return std::nullopt;
-        stack.push_back(*extent);
-      } else {
-        invariant(stack.size() >= 2, "an extent is in postfix order");
-        const std::int64_t b = stack.back();
-        stack.pop_back();
-        stack.back() = combine(axis, term.kind, stack.back(), b);
-      }
-    }
-    invariant(stack.size() == 1, "an extent is in postfix order");
-    return stack.back();
-  }
-
-  static std::int64_t combine(const Axis& axis, ExtentTerm::Kind kind, std::int64_t a,
-                              std::int64_t b) {
-    std::int64_t result = 0;
-    bool overflow = false;
-    if (kind == ExtentTerm::Kind::Add) overflow = __builtin_add_overflow(a, b, &result);
-    if (kind == ExtentTerm::Kind::Sub) overflow = __builtin_sub_overflow(a, b, &result);
-    if (kind == ExtentTerm::Kind::Mul) overflow = __builtin_mul_overflow(a, b, &result);
-    require(!overflow, Code::input_too_large, "the extent of axis {} overflows", axis.name);
-    if (kind != ExtentTerm::Kind::Div) return result;
-    require(b != 0, Code::invalid_config, "the extent of axis {} divides {} by 0", axis.name, a);
-    return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+    return ir::evaluate(
+        axis.extent, [&](AxisId id) { return derive(id); },
+        [&](ExtentTerm::Kind kind, std::int64_t a, std::int64_t b) {
+          require(kind != ExtentTerm::Kind::Div || b != 0, Code::invalid_config,
+                  "the extent of axis {} divides {} by 0", axis.name, a);
+          const auto result = combine(kind, a, b);
+          require(result.has_value(), Code::input_too_large, "the extent of axis {} overflows",
+                  axis.name);
+          return result;
+        });
   }
 
   const Graph& graph_;
@@ -142,6 +123,32 @@ void find_sizes(const Graph& graph, const Sizes& sizes, Extents& extents) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> combine(ExtentTerm::Kind kind, std::int64_t a, std::int64_t b) {
+  using Kind = ExtentTerm::Kind;
+  std::int64_t result = 0;
+  bool fails = false;
+  if (kind == Kind::Add) fails = __builtin_add_overflow(a, b, &result);
+  if (kind == Kind::Sub) fails = __builtin_sub_overflow(a, b, &result);
+  if (kind == Kind::Mul) fails = __builtin_mul_overflow(a, b, &result);
+  if (kind == Kind::Div) {
+    fails = b == 0 || (b == -1 && a == std::numeric_limits<std::int64_t>::min());
+    if (!fails) result = a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+  }
+  return fails ? std::nullopt : std::optional(result);
+}
+
+std::int64_t element_count(std::span<const std::int64_t> shape) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
+  if (std::ranges::find(shape, 0) != shape.end()) return 0;
+  std::int64_t product = 1;
+  for (const std::int64_t extent : shape) {
+    require(extent > 0 && product <= kMost / extent, Code::input_too_large,
+            "an array of shape [{}] exceeds what memory can hold", fmt::join(shape, ", "));
+    product *= extent;
+  }
+  return product;
+}
 
 std::vector<std::int64_t> resolve_extents(const Graph& graph, const Shapes& shapes,
                                           const Sizes& sizes) {

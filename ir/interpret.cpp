@@ -1,6 +1,7 @@
 #include "ir/interpret.h"
 
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "ir/interpret_machine.h"
 #include "ir/interpret_plan.h"
 
@@ -10,8 +11,7 @@ namespace {
 void check_data(const std::string& name, Dtype dtype, const Array& array) {
   require(array.dtype == dtype, Code::invalid_input, "input {} is {}; expected {}", name,
           ir::name(array.dtype), ir::name(dtype));
-  std::int64_t count = 1;
-  for (const std::int64_t extent : array.shape) count *= extent;
+  const std::int64_t count = element_count(array.shape);
   require(static_cast<std::int64_t>(array.data.size()) == count, Code::dimension_mismatch,
           "input {} has {} elements; expected {} as its shape says", name, array.data.size(),
           count);
@@ -39,16 +39,15 @@ class Sink {
        const std::vector<std::int64_t>& extents)
       : output_(output), value_(value), strides_(extents.size(), 0) {
     array_.dtype = graph.node(output.node).type.dtype;
-    std::int64_t count = 1;
-    for (std::size_t n = output.layout.size(); n-- > 0;) {
-      const auto axis = static_cast<std::size_t>(output.layout[n]);
-      strides_[axis] = count;
-      count *= extents[axis];
-    }
     for (const AxisId axis : output.layout) {
       array_.shape.push_back(extents[static_cast<std::size_t>(axis)]);
     }
-    array_.data.resize(static_cast<std::size_t>(count));
+    array_.data.resize(static_cast<std::size_t>(element_count(array_.shape)));
+    std::int64_t stride = 1;
+    for (std::size_t n = output.layout.size(); n-- > 0;) {
+      strides_[static_cast<std::size_t>(output.layout[n])] = stride;
+      stride = next_stride(stride, array_.shape[n]);
+    }
   }
 
   void store(const Machine& machine, const std::vector<std::int64_t>& base) {

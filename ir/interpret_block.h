@@ -18,6 +18,13 @@ struct Loop {
   std::int64_t stride = 0;
 };
 
+// The stride of the axis around one of this stride and extent. It overflows only around axes
+// without elements, where nothing is reached by it.
+inline std::int64_t next_stride(std::int64_t stride, std::int64_t extent) {
+  std::int64_t next = 0;
+  return __builtin_mul_overflow(stride, extent, &next) ? 0 : next;
+}
+
 // An array in memory: how far apart consecutive coordinates lie, by axis; 0 where it lacks an axis.
 struct View {
   const double* data = nullptr;

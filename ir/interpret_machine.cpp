@@ -83,9 +83,11 @@ void Machine::run(const std::vector<std::int64_t>& base) {
 
 std::int64_t Machine::points(const std::vector<AxisId>& domain) const {
   std::int64_t count = 1;
+  for (const AxisId axis : domain)
+    if (local(axis) == 0) return 0;
   for (const AxisId axis : domain) {
-    require(local(axis) == 0 || count <= std::numeric_limits<std::int64_t>::max() / local(axis),
-            Code::input_too_large, "a value has more than 2^63 elements");
+    require(count <= std::numeric_limits<std::int64_t>::max() / local(axis), Code::input_too_large,
+            "a value has more than 2^63 elements");
     count *= local(axis);
   }
   return count;
@@ -96,7 +98,7 @@ std::vector<std::int64_t> Machine::dense_strides(const std::vector<AxisId>& axes
   std::int64_t stride = 1;
   for (std::size_t n = axes.size(); n-- > 0;) {
     strides[static_cast<std::size_t>(axes[n])] = stride;
-    stride *= local(axes[n]);
+    stride = next_stride(stride, local(axes[n]));
   }
   return strides;
 }
@@ -196,12 +198,13 @@ void Machine::evaluate_input(int v) {
   View& view = slot(v).view;
   view = {inputs_.at(std::get<Input>(node.op).name).data.data(),
           std::vector<std::int64_t>(extents_.size(), 0)};
+  if (view.data == nullptr) return;  // no elements: no place in it either
   std::int64_t stride = 1;
   for (std::size_t n = node.type.axes.size(); n-- > 0;) {
     const auto axis = static_cast<std::size_t>(node.type.axes[n]);
     view.stride[axis] = stride;
     view.data += base_[axis] * stride;
-    stride *= extents_[axis];
+    stride = next_stride(stride, extents_[axis]);
   }
 }
 

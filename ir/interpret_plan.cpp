@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <limits>
 #include <set>
 
 #include "ir/error.h"
@@ -192,9 +193,9 @@ class Planner {
   std::int64_t size(const Value& value) const {
     std::int64_t elements = 1;
     for (const AxisId axis : value.axes) {
-      const std::int64_t chunk = std::max<std::int64_t>(chunk_of(axis), 1);
-      if (elements > std::int64_t{1} << 50) return elements;
-      elements *= is_ragged(axis) ? 16 : chunk;
+      const std::int64_t chunk = is_ragged(axis) ? 16 : std::max<std::int64_t>(chunk_of(axis), 1);
+      if (__builtin_mul_overflow(elements, chunk, &elements))
+        return std::numeric_limits<std::int64_t>::max();
     }
     return elements;
   }
@@ -224,6 +225,7 @@ class Planner {
     for (AxisId axis = 0; axis < static_cast<AxisId>(graph_.axes.size()); ++axis) {
       if (!walkable[static_cast<std::size_t>(axis)]) continue;
       std::int64_t& chunk = chunk_of(axis);
+      if (chunk == 0) continue;  // nothing to walk
       const std::int64_t largest = largest_stored_along(axis);
       if (largest > kSliceElements) {
         const std::int64_t one = std::max<std::int64_t>(largest / chunk, 1);

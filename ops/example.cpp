@@ -3,6 +3,7 @@
 #include <random>
 
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "ops/mechanism.h"
 
 namespace fovea::ops {
@@ -50,14 +51,13 @@ ir::Arrays example_inputs(const Mechanism& mechanism, const Problem& problem,
     const auto* input = std::get_if<ir::Input>(&node.op);
     if (input == nullptr) continue;
     ir::Array array{.dtype = node.type.dtype, .shape = {}, .data = {}};
-    std::int64_t count = 1;
     for (const ir::AxisId axis : node.type.axes) {
       const auto size = sizes.find(graph.axis(axis).name);
       require(size != sizes.end(), Code::dimension_mismatch,
               "no size is given for axis {} of input {}", graph.axis(axis).name, input->name);
       array.shape.push_back(size->second);
-      count *= size->second;
     }
+    const std::int64_t count = ir::element_count(array.shape);
     for (std::int64_t n = 0; n < count; ++n) {
       array.data.push_back(example_number(array.dtype, random));
     }

@@ -1,27 +1,13 @@
 #include "passes/extents.h"
 
-#include <limits>
 #include <vector>
+
+#include "ir/extent.h"
 
 namespace fovea::passes {
 namespace {
 
 constexpr std::int64_t kUsualExtent = 4096;
-
-// Nothing where the program would fail when it runs: a division by 0, an overflow.
-std::optional<std::int64_t> combine(ir::ExtentTerm::Kind kind, std::int64_t a, std::int64_t b) {
-  using Kind = ir::ExtentTerm::Kind;
-  std::int64_t result = 0;
-  bool fails = false;
-  if (kind == Kind::Add) fails = __builtin_add_overflow(a, b, &result);
-  if (kind == Kind::Sub) fails = __builtin_sub_overflow(a, b, &result);
-  if (kind == Kind::Mul) fails = __builtin_mul_overflow(a, b, &result);
-  if (kind == Kind::Div) {
-    fails = b == 0 || (b == -1 && a == std::numeric_limits<std::int64_t>::min());
-    if (!fails) result = a / b - (a % b != 0 && (a % b < 0) != (b < 0) ? 1 : 0);
-  }
-  return fails ? std::nullopt : std::optional(result);
-}
 
 // Each axis once, however many extents mention it.
 class FixedExtents {
@@ -39,21 +25,9 @@ class FixedExtents {
 
   Result evaluate(const ir::Axis& axis) {
     if (axis.degree != ir::kNone || axis.extent.empty()) return std::nullopt;
-    std::vector<std::int64_t> stack;
-    for (const ir::ExtentTerm& term : axis.extent) {
-      Result value = term.number;
-      if (term.kind == ir::ExtentTerm::Kind::Axis) {
-        value = of(term.axis);
-      } else if (term.kind != ir::ExtentTerm::Kind::Number) {
-        const std::int64_t right = stack.back();
-        stack.pop_back();
-        value = combine(term.kind, stack.back(), right);
-        stack.pop_back();
-      }
-      if (!value) return std::nullopt;
-      stack.push_back(*value);
-    }
-    return stack.back() < 0 ? std::nullopt : Result(stack.back());
+    const Result value = ir::evaluate(
+        axis.extent, [&](ir::AxisId id) { return of(id); }, ir::combine);
+    return value && *value < 0 ? std::nullopt : value;
   }
 
   const ir::Graph& graph_;

@@ -1,8 +1,15 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <limits>
+#include <string_view>
+#include <vector>
 
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "ir/interpret.h"
 #include "ir/tensor.h"
+#include "ir/text.h"
 
 using namespace fovea;
 using Shapes = std::map<std::string, std::vector<std::int64_t>>;
@@ -41,6 +48,35 @@ TEST_CASE("extents come from inputs, sizes and other axes") {
   CHECK(ir::resolve_extents(example(), kShapes, {{"n", 2}}) ==
         std::vector<std::int64_t>{5, 3, 8, 3, 64, 2, 3});
   CHECK(ir::resolve_extents(example(), kShapes, {{"n", 2}, {"j", 8}})[2] == 8);
+}
+
+TEST_CASE("extents whose arithmetic no integer holds are too large") {
+  const auto code = [](std::string_view extent) {
+    try {
+      (void)ir::resolve_extents(
+          ir::parse(fmt::format("axis i, n = {}\nx : f32[i]\nout o = x + n\n", extent)),
+          {{"x", {1 << 30}}}, {});
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return Code::internal;
+  };
+  CHECK(code("i * i * i") == Code::input_too_large);
+  CHECK(code("(0 - i * i) * 8 - 1") == Code::input_too_large);
+  CHECK(code("(0 - i * i) * 8 / (0 - 1)") == Code::input_too_large);  // of the lowest integer
+  CHECK(code("1 / (i - i)") == Code::invalid_config);
+}
+
+TEST_CASE("arrays that no memory holds are too large, unless they are empty") {
+  constexpr std::int64_t kLong = std::numeric_limits<std::int32_t>::max();
+  CHECK(ir::element_count({}) == 1);
+  CHECK(ir::element_count(std::vector<std::int64_t>{kLong, kLong, kLong, 0}) == 0);
+  for (const auto& shape :
+       std::vector<std::vector<std::int64_t>>{{65536, 1 << 24, 1 << 24}, {kLong, kLong, kLong}}) {
+    CHECK_THROWS_AS(ir::element_count(shape), Error);
+  }
+  const ir::Graph graph = ir::parse("axis i, j, d\nout o = f32(i) + j + d\n");
+  CHECK_THROWS_AS(ir::interpret(graph, {}, {{"i", 65536}, {"j", 1 << 24}, {"d", 1 << 24}}), Error);
 }
 
 TEST_CASE("what contradicts is said") {

@@ -7,6 +7,7 @@
 
 #include "ir/error.h"
 #include "ir/tensor.h"
+#include "ir/text.h"
 
 using namespace fovea;
 
@@ -268,4 +269,18 @@ TEST_CASE("outputs are stored as they say") {
   CHECK(out.at("o").dtype == i32);
   CHECK(out.at("p").dtype == i8);
   CHECK(out.at("p").data == std::vector<double>{0, 100});
+}
+
+TEST_CASE("an input without elements may be walked along its other axes") {
+  const ir::Graph graph = ir::parse(
+      "axis i, j, e\np : f32[i, j]\nv : f32[j, e]\nout o = sum(j, p * v)\nout s = sum(i, p)\n");
+  const ir::Arrays found =
+      ir::interpret(graph, {{"p", array(f32, {5000, 0}, {})}, {"v", array(f32, {0, 64}, {})}});
+  CHECK(found.at("o").data == std::vector<double>(5000 * 64, 0));
+  CHECK(found.at("s").data.empty());
+}
+
+TEST_CASE("an axis without elements beside long ones is not walked") {
+  const ir::Graph graph = ir::parse("axis n, i, j\nx : f32[n, i, j]\nout o = x + 1\n");
+  CHECK(ir::interpret(graph, {{"x", array(f32, {0, 1024, 1024}, {})}}).at("o").data.empty());
 }

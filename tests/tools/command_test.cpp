@@ -81,6 +81,14 @@ TEST_CASE("what is not on the command line as it should be is the user's error")
             kAttention),
       "z");
   check_users_error(fovea({"run", "-"}, kAttention), "input 'q' is not given");
+  check_users_error(
+      fovea({"run", "-", "--random", "1", "--size", "i=5000000000"},
+            "axis i, j = i * i\nx : f32[i]\ny : f32[j]\nout o = sum(i, x) + sum(j, y)\n"),
+      "expected at most 2147483647");
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=65536", "--size", "j=16777216",
+                           "--size", "d=16777216"},
+                          "axis i, j, d\nx : f32[i, j, d]\nout o = sum((i, j, d), x)\n"),
+                    "exceeds what memory can hold");
 }
 
 TEST_CASE("text that does not parse is told by line and column") {

@@ -3,6 +3,7 @@
 #include <functional>
 #include <random>
 
+#include "ir/extent.h"
 #include "tools/fovea/inputs.h"
 
 namespace fovea::tools {
@@ -69,13 +70,10 @@ Tensor random_input(const Graph& graph, const ir::Node& input,
   mixed.generate(words.begin(), words.end());
   std::mt19937 random(words[0] ^ seed);
   ir::Array array{input.type.dtype, {}, {}};
-  std::int64_t count = 1;
-  for (ir::AxisId axis : input.type.axes) {
+  for (ir::AxisId axis : input.type.axes)
     array.shape.push_back(extents[static_cast<std::size_t>(axis)]);
-    count *= array.shape.back();
-  }
   auto next = generator(graph, input, extents);
-  array.data.resize(static_cast<std::size_t>(count));
+  array.data.resize(static_cast<std::size_t>(ir::element_count(array.shape)));
   for (double& element : array.data) element = ir::round_to(array.dtype, next(random));
   return from_array(array);
 }

@@ -1,36 +1,11 @@
 #include "tools/fovea/shapes.h"
 
+#include "ir/extent.h"
+
 namespace fovea::tools {
 namespace {
 
 using Extents = std::vector<std::optional<std::int64_t>>;
-
-std::optional<std::int64_t> evaluate(const ir::Extent& extent, const Extents& known) {
-  using Kind = ir::ExtentTerm::Kind;
-  std::vector<std::int64_t> stack;
-  for (const ir::ExtentTerm& term : extent) {
-    if (term.kind == Kind::Number) {
-      stack.push_back(term.number);
-      continue;
-    }
-    if (term.kind == Kind::Axis) {
-      const auto value = known[static_cast<std::size_t>(term.axis)];
-      if (!value) return std::nullopt;
-      stack.push_back(*value);
-      continue;
-    }
-    const std::int64_t right = stack.back();
-    stack.pop_back();
-    std::int64_t& left = stack.back();
-    if (term.kind == Kind::Add) left += right;
-    if (term.kind == Kind::Sub) left -= right;
-    if (term.kind == Kind::Mul) left *= right;
-    if (term.kind == Kind::Div && right == 0) return std::nullopt;  // resolve_extents says so
-    if (term.kind == Kind::Div)
-      left = left / right - (left % right != 0 && (left < 0) != (right < 0));
-  }
-  return stack.back();
-}
 
 // What the given inputs, the sizes and the axes' own extents tell.
 Extents known_extents(const Graph& graph, const Tensors& given, const Sizes& sizes) {
@@ -48,7 +23,9 @@ Extents known_extents(const Graph& graph, const Tensors& given, const Sizes& siz
   for (std::size_t round = 0; round < known.size(); ++round)
     for (std::size_t axis = 0; axis < known.size(); ++axis)
       if (!known[axis] && !graph.axes[axis].extent.empty())
-        known[axis] = evaluate(graph.axes[axis].extent, known);
+        known[axis] = ir::evaluate(  // resolve_extents says what is wrong with it
+            graph.axes[axis].extent,
+            [&](ir::AxisId id) { return known[static_cast<std::size_t>(id)]; }, ir::combine);
   return known;
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "tools/io/element.h"
 
 namespace fovea::tools {
@@ -46,17 +47,11 @@ std::int64_t pitch(const Tensor& tensor) {
   return tensor.dtype == Dtype::I4 ? last + last % 2 : last;
 }
 
-std::int64_t count(const std::vector<std::int64_t>& shape) {
-  std::int64_t product = 1;
-  for (std::int64_t extent : shape) product *= extent;
-  return product;
-}
-
 // Calls action(element, place in memory) in order.
 template <class Action>
 void for_each_element(const Tensor& tensor, Action&& action) {
   const std::int64_t last = tensor.shape.empty() ? 1 : tensor.shape.back(), step = pitch(tensor);
-  const std::int64_t all = count(tensor.shape);
+  const std::int64_t all = ir::element_count(tensor.shape);
   for (std::int64_t n = 0; n < all; ++n) action(n, n / last * step + n % last);
 }
 
@@ -125,7 +120,7 @@ StoredTensor to_stored(const Tensor& tensor) {
 
 ir::Array to_array(const Tensor& tensor) {
   ir::Array array{tensor.dtype, tensor.shape, {}};
-  array.data.resize(static_cast<std::size_t>(count(tensor.shape)));
+  array.data.resize(static_cast<std::size_t>(ir::element_count(tensor.shape)));
   for_each_element(tensor, [&](std::int64_t n, std::int64_t place) {
     array.data[static_cast<std::size_t>(n)] = load(tensor.dtype, tensor.bytes.data(), place);
   });
