@@ -234,7 +234,8 @@ class ColumnsAcross final : public Plane {
     for (const AxisId axis : context_.other_axes(graph_.node(reduction.node).type))
       if (std::ranges::find(parts.features, axis) == parts.features.end())
         state.inner.push_back(axis);
-    Func f = parts.features.empty() ? across_lanes(state, x) : along_features(state, parts, x);
+    Func f =
+        parts.features.empty() ? across_lanes(state, parts, x) : along_features(state, parts, x);
     if (followed(reduction.node)) maxima_.emplace(reduction.node, f);
     keep(std::move(state), f);
   }
@@ -256,7 +257,7 @@ class ColumnsAcross final : public Plane {
   }
 
   // One fold for each lane, then one over the lanes.
-  Func across_lanes(const State& state, const Panel& x) {
+  Func across_lanes(const State& state, const Split& parts, const Panel& x) {
     const NodeId id = state.reduction->node;
     const Node& node = graph_.node(id);
     const ReduceFn fn = std::get<Reduce>(node.op).fn;
@@ -265,7 +266,7 @@ class ColumnsAcross final : public Plane {
     const Pieces all = walk(Expr(0), "c" + name);
     const Point p = point(r, j, all.n, state.inner);
     Expr value = x.func(panel_arguments(x, r, j, all.n, p.scope));
-    value = Halide::cast(emitter_.type(node.type.dtype), value);
+    value = Halide::cast(emitter_.type(node.type.dtype), weighed(value, parts.others, p));
     const bool maximum = followed(id);
     const Expr identity = maximum ? Expr(kLowest) : identity_of(fn, value.type());
     value = Halide::select(Halide::likely(p.scope->at[column_] < signature_.extent(column_)), value,
@@ -298,6 +299,15 @@ class ColumnsAcross final : public Plane {
     if (maximum || (fn == ReduceFn::Sum && !value.type().is_bool()))
       f.update().atomic().vectorize(l.x);
     return f;
+  }
+
+  // Times factors of columns. The last vector goes on past the columns that there are.
+  Expr weighed(Expr value, const std::vector<Factor>& factors, const Point& p) {
+    const Point outer = std::exchange(point_, p);
+    for (const Factor& factor : factors)
+      value = with_factor(value, factor, Halide::cast<float>(emitter_.value(factor.node, p.scope)));
+    point_ = outer;
+    return value;
   }
 
   static Expr identity_of(ReduceFn fn, const Halide::Type& type) {

@@ -101,7 +101,10 @@ Split Plane::split(const PlaneReduction& reduction) const {
   for (const Factor& factor : product.factors) {
     const Type& type = graph_.node(factor.node).type;
     const bool brings = std::ranges::any_of(result.features, [&](AxisId a) { return type.has(a); });
-    if (brings)
+    // A fold without features multiplies as cheaply as it adds: then several can share a panel.
+    const bool weighs = reduction.over_columns && result.features.empty() &&
+                        is_column(factor.node) && !on_panel.empty();
+    if (brings || weighs)
       result.others.push_back(factor);
     else
       result.panel.factors.emplace_back(factor.node, factor.inverted);
@@ -346,9 +349,7 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
     const Expr x = takes ? packed(factor.node, scale, point_.scope)
                          : Halide::cast<float>(emitter_.value(factor.node, point_.scope));
     if (takes) scale = 1;
-    result = !result.defined() ? (factor.inverted ? 1.f / x : x)
-             : factor.inverted ? result / x
-                               : result * x;
+    result = with_factor(result, factor, x);
   }
   emitter_.guards = nullptr;
   if (!result.defined()) return emitter_.number(scale);

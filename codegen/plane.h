@@ -139,6 +139,10 @@ class Plane {
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
                              ir::AxisId folded, std::vector<Halide::Expr>& guards);
+  bool is_column(ir::NodeId id) const;
+  Halide::Expr with_factor(const Halide::Expr& product, const ir::Factor& factor,
+                           const Halide::Expr& x) const;
+  static Halide::Expr inverse(const Halide::Expr& x);
   Halide::Expr columns_of(const Halide::Expr& n);
 
   // --- the chunk's folds into the tile's state

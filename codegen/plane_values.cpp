@@ -44,6 +44,10 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (on_plane(id) && id != defining_)
     if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
   if (as_map(node, Fn::Where)) return branch(node, scope);
+  if (as_map(node, Fn::Div) && !on_plane(id) && is_column(node.inputs[1]) &&
+      is_float(node.type.dtype))
+    return Halide::cast<float>(emitter_.value(node.inputs[0], scope)) *
+           inverse(Halide::cast<float>(emitter_.value(node.inputs[1], scope)));
   if (!on_plane(id)) return {};
   if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
@@ -180,6 +184,26 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
   return truth ? value != Halide::cast<std::uint8_t>(0) : value;
 }
 
+bool Plane::is_column(NodeId id) const {
+  const Type& type = graph_.node(id).type;
+  return type.has(column_) && !type.has(row_);
+}
+
+// The product so far, if there is one, times or over x. What is the same for all rows is inverted:
+// that is done once for many elements.
+Expr Plane::with_factor(const Expr& product, const Factor& factor, const Expr& x) const {
+  if (!factor.inverted) return product.defined() ? product * x : x;
+  if (!product.defined()) return 1.f / x;
+  return is_column(factor.node) ? product * inverse(x) : product / x;
+}
+
+// 1 / x is exact to 22 bits if it is finite. Where it would wrongly be infinite it is NaN, so that
+// what comes of it is computed again exactly.
+Expr Plane::inverse(const Expr& x) {
+  const Expr size = Halide::abs(x), nan = std::numeric_limits<float>::quiet_NaN();
+  return Halide::select(size > 0.f && size < 0x1p-127f, nan, 1.f / x);
+}
+
 // The loop around them ends with the axis that is folded; the other may run past its end.
 Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, AxisId folded,
                           std::vector<Expr>& guards) {
@@ -191,9 +215,7 @@ Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, Ax
   Expr result;
   for (const Factor& factor : factors) {
     const Expr x = Halide::cast<float>(emitter_.value(factor.node, p.scope));
-    result = !result.defined() ? (factor.inverted ? 1.f / x : x)
-             : factor.inverted ? result / x
-                               : result * x;
+    result = with_factor(result, factor, x);
   }
   emitter_.guards = nullptr;
   natural_ = false;
