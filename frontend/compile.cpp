@@ -12,6 +12,7 @@
 #include "fovea/fovea.h"
 #include "frontend/explain.h"
 #include "ir/checks.h"
+#include "passes/defer_scaling.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
 #include "passes/plan_buffers.h"
@@ -270,8 +271,11 @@ struct Kernel::State {
   }
 
   Graph tiled_for(Fit fit) const {
-    if (fit == kFew || fit == kOne) return passes::tile_columns(graph, target, fit == kOne);
-    return fit == kHalf ? passes::tile_half(graph, target) : graph;
+    if (fit == kHalf) return passes::tile_half(graph, target);
+    if (fit != kFew && fit != kOne) return graph;
+    const Graph columns = passes::tile_columns(graph, target, fit == kOne);
+    const Graph deferred = passes::defer_scaling(columns, target);
+    return deferred == columns ? columns : with_inputs_of(source, lowerable(deferred, target));
   }
 
   Fit fit_of(std::span<const NamedView> inputs, const Sizes& sizes) const {

@@ -10,12 +10,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "passes/defer_scaling.h"
 #include "passes/pipeline.h"
 #include "tests/passes/same_meaning.h"
 
@@ -41,9 +43,14 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   return all;
 }
 
+// What code for few rows is made with, after the pipeline.
+constexpr Pass kFewRows[] = {{"defer_scaling", defer_scaling, "store scales, not products"}};
+
 const Pass* find_pass(std::string_view name) {
-  const auto found = std::ranges::find(pipeline(), name, &Pass::name);
-  return found == pipeline().end() ? nullptr : &*found;
+  for (const std::span<const Pass> passes : {pipeline(), std::span<const Pass>(kFewRows)})
+    for (const Pass& pass : passes)
+      if (pass.name == name) return &pass;
+  return nullptr;
 }
 
 bool leaves(const fs::path& path) { return path.stem().string().starts_with("leaves_"); }
@@ -76,7 +83,7 @@ TEST_CASE("golden: every pass does what its cases say") {
   for (const fs::path& folder : sorted_entries(kFolder)) {
     INFO(folder.string());
     const Pass* pass = find_pass(folder.filename().string());
-    REQUIRE_MESSAGE(pass != nullptr, "a folder of cases is called like a pass of the pipeline");
+    REQUIRE_MESSAGE(pass != nullptr, "a folder of cases is called like a pass");
     const std::vector<fs::path> cases = sorted_entries(folder);
     CHECK(std::ranges::any_of(cases, leaves));
     CHECK(!std::ranges::all_of(cases, leaves));
