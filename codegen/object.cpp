@@ -21,6 +21,7 @@
 
 #include "codegen/staging.h"
 #include "codegen/targets.h"
+#include "codegen/whole_vectors.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -108,6 +109,7 @@ std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const MachineRow& row,
     function.setComdat(nullptr);
     set_attributes(function, row);
     set_float_flags(function);
+    join_halves(function);
   }
   for (llvm::GlobalVariable& variable : module->globals())
     if (!variable.isDeclaration()) variable.setLinkage(llvm::GlobalValue::InternalLinkage);
