@@ -149,14 +149,18 @@ Split split(const Expr& x) {
   return {(bits >> 23) - 127, one_to_two - 1.f};
 }
 
-// exponent log 2 + log(1 + fraction); the coefficients are those of Cephes (Moshier 1992).
+// (log(1 + f) - f + f² / 2) / f³; the coefficients are those of Cephes (Moshier 1992).
+Expr series_of_log(const Expr& f) {
+  return polynomial(
+      f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
+          -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1});
+}
+
+// exponent log 2 + log(1 + fraction)
 Expr logarithm(const Expr& exponent, const Expr& fraction) {
   const Expr& f = fraction;
   const Expr e = cast<float>(exponent), square = f * f;
-  const Expr p = polynomial(
-      f, {7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
-          -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1});
-  const Expr tail = p * f * square + e * -2.12194440e-4f - square * 0.5f;
+  const Expr tail = series_of_log(f) * f * square + e * -2.12194440e-4f - square * 0.5f;
   return (f + tail) + e * 0.693359375f;
 }
 
@@ -167,16 +171,17 @@ Expr log_f32(const Expr& x) {
   return select(x > 0.f && x < kInfinity, value, x == 0.f, -kInfinity, x < 0.f, nan_f32(), x);
 }
 
-// What 1 + x rounds away is added to the fraction.
+// 1 + x = 2^n (1 + f) with f = x 2^-n - (1 - 2^-n), which loses nothing of x: n is added to the
+// exponent of x, which is not small unless n is 0. Zeros keep their sign as they are only subtracted.
 Expr log1p_f32(const Expr& x) {
   const Expr u = strict_float(x + 1.f);
-  const Expr lost = select(x < 1.f, strict_float(x - strict_float(u - 1.f)),
-                           strict_float(1.f - strict_float(u - x)));
-  const Split parts = split(u);
-  const Expr scale = reinterpret<float>((127 - Halide::min(parts.exponent, 126)) << 23);
-  const Expr value = logarithm(parts.exponent, parts.fraction + lost * scale);
-  const Expr inside = select(x > -1.f, value, x == -1.f, -kInfinity, nan_f32());
-  return select(Halide::abs(x) < 5e-8f || x == kInfinity, x, inside);
+  const Expr down = (Expr(0x3f3504f3 + 0x7fffff) - reinterpret<int>(u)) & Expr(-0x800000);  // -n
+  const Expr scale = reinterpret<float>(Halide::max(down + 0x3f800000, 0));
+  const Expr f = reinterpret<float>(reinterpret<int>(x) + down) - (1.f - scale);
+  const Expr rest = (f * series_of_log(f) - 0.5f) * (f * f) + f;
+  const Expr value = rest - cast<float>(down) * float(0.69314718055994531 * 0x1p-23);
+  const Expr edge = select(x == kInfinity, x, x == -1.f, -kInfinity, nan_f32());
+  return select(x > -1.f && x < kInfinity, value, edge);
 }
 
 // log(x + √(x² - 1)) = log1p(y + √(y (y + 2))) with y = x - 1; far out log(2 x).
