@@ -1,5 +1,7 @@
 #include "ir/rewrite.h"
 
+#include <utility>
+
 #include "ir/infer.h"
 
 namespace fovea::ir {
@@ -41,6 +43,14 @@ Graph rewrite(const Graph& graph, const Visit& visit) {
     kernel.solid = mapped(to, kernel.solid);
   }
   return into.finish(std::move(outputs), std::move(kernels));
+}
+
+Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels) {
+  Graph result = graph;
+  result.kernels = std::move(kernels);
+  return rewrite(result, [](Builder&, NodeId, const Node&, const std::vector<NodeId>&) {
+    return std::optional<NodeId>();
+  });
 }
 
 std::vector<int> count_uses(const Graph& graph) {

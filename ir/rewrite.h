@@ -17,6 +17,9 @@ using Visit = std::function<std::optional<NodeId>(Builder& into, NodeId id, cons
                                                   const std::vector<NodeId>& inputs)>;
 Graph rewrite(const Graph& graph, const Visit& visit);
 
+// The same with other kernels.
+Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels);
+
 // How many nodes (and outputs, degrees and kernel results) use each node.
 std::vector<int> count_uses(const Graph& graph);
 

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "ir/rewrite.h"
 #include "passes/products.h"
+#include "passes/stored.h"
 
 namespace fovea::passes {
 namespace {
@@ -21,11 +23,9 @@ struct Scaling {
 
 class Finder {
  public:
-  explicit Finder(const Graph& graph) : graph_(graph) {
+  explicit Finder(const Graph& graph) : graph_(graph), stored_(all_results(graph)) {
     for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id)
       if (std::holds_alternative<Input>(graph.node(id).op)) stored_.insert(id);
-    for (const Kernel& kernel : graph.kernels)
-      stored_.insert(kernel.results.begin(), kernel.results.end());
   }
 
   // What a kernel stores, if it is a scaling that every kernel that needs it can compute itself.
@@ -36,7 +36,8 @@ class Finder {
     const auto found = scaling(id);
     if (!found) return {};
     const auto takes = [&](const Kernel& other) {
-      return &other == &kernel || !needs(other, id) || can_scale(other, id, *found);
+      const Needs needs = needs_of(graph_, other, stored_);
+      return !needs.read.contains(id) || can_scale(other, needs, id, *found);
     };
     return std::ranges::all_of(graph_.kernels, takes) ? found : std::nullopt;
   }
@@ -66,62 +67,29 @@ class Finder {
     return {};
   }
 
-  template <class Visit>
-  void visit_computed(const Kernel& kernel, Visit visit) const {
-    std::vector<NodeId> stack = kernel.results;
-    for (const NodeId mask : {kernel.visible, kernel.solid})
-      if (mask != kNone) stack.push_back(mask);
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (!seen.insert(id).second) continue;
-      const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
-      if (stored_.contains(id) && !own) continue;
-      visit(graph_.node(id));
-      for (const NodeId input : graph_.node(id).inputs) stack.push_back(input);
-    }
-  }
-
-  bool needs(const Kernel& kernel, NodeId id) const {
-    bool found = false;
-    visit_computed(kernel, [&](const Node& node) {
-      found = found || std::ranges::find(node.inputs, id) != node.inputs.end();
-    });
-    return found || kernel.visible == id || kernel.solid == id;
-  }
-
   // Whether a kernel has what is scaled as a column operand. Where a read goes outside it is 0,
   // which a quotient of two reads would not be.
-  bool can_scale(const Kernel& kernel, NodeId id, const Scaling& scaling) const {
+  bool can_scale(const Kernel& kernel, const Needs& needs, NodeId id,
+                 const Scaling& scaling) const {
     const Type& type = graph_.node(id).type;
     const AxisId feature = fastest(scaling.leaf);
     if (kernel.lanes != Lanes::Columns || kernel.row == kNone || feature == kernel.column ||
         !type.has(kernel.column) || type.has(kernel.row))
       return false;
-    bool moved = false;
-    visit_computed(kernel, [&](const Node& node) {
-      if (!std::holds_alternative<Read>(node.op) || node.inputs[0] != id) return;
-      moved = moved || scaling.divides;
-      for (std::size_t n = 1; n < node.inputs.size(); ++n) {
-        const Type& at = graph_.node(node.inputs[n]).type;
-        moved = moved || at.has(kernel.row) || at.has(kernel.column) || at.has(feature);
-      }
+    return std::ranges::none_of(needs.computed, [&](NodeId at) {
+      const Node& node = graph_.node(at);
+      if (!std::holds_alternative<Read>(node.op) || node.inputs[0] != id) return false;
+      const auto moves = [&](NodeId coordinate) {
+        const Type& along = graph_.node(coordinate).type;
+        return along.has(kernel.row) || along.has(kernel.column) || along.has(feature);
+      };
+      return scaling.divides || std::any_of(node.inputs.begin() + 1, node.inputs.end(), moves);
     });
-    return !moved;
   }
 
   const Graph& graph_;
   std::set<NodeId> stored_;
 };
-
-Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels) {
-  Graph result = graph;
-  result.kernels = std::move(kernels);
-  return rewrite(result, [](Builder&, NodeId, const Node&, const std::vector<NodeId>&) {
-    return std::optional<NodeId>();
-  });
-}
 
 }  // namespace
 

@@ -564,14 +564,6 @@ class Fuser {
   mutable std::set<NodeId> stored_;
 };
 
-Graph with_kernels(const Graph& graph, std::vector<Kernel> kernels) {
-  Graph result = graph;
-  result.kernels = std::move(kernels);
-  return rewrite(result, [](Builder&, NodeId, const Node&, const std::vector<NodeId>&) {
-    return std::optional<NodeId>();
-  });
-}
-
 }  // namespace
 
 Graph fuse(const Graph& graph, const Target& target) {

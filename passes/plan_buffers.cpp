@@ -7,18 +7,12 @@
 
 #include "ir/checks.h"
 #include "ir/region.h"
+#include "passes/stored.h"
 
 namespace fovea::passes {
 namespace {
 
 using namespace ir;
-
-std::set<NodeId> all_results(const Graph& graph) {
-  std::set<NodeId> all;
-  for (const Kernel& kernel : graph.kernels)
-    all.insert(kernel.results.begin(), kernel.results.end());
-  return all;
-}
 
 // Results that are made in the memory of an output.
 std::set<NodeId> made_in_outputs(const Graph& graph) {
@@ -31,32 +25,13 @@ std::set<NodeId> made_in_outputs(const Graph& graph) {
   return all;
 }
 
-// Results of other kernels that a kernel reads.
-std::set<NodeId> reads(const Graph& graph, const Kernel& kernel, const std::set<NodeId>& stored) {
-  std::set<NodeId> result, seen;
-  std::vector<NodeId> stack(kernel.results);
-  for (const NodeId mask : {kernel.visible, kernel.solid})
-    if (mask != kNone) stack.push_back(mask);
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    if (!seen.insert(id).second) continue;
-    const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
-    if (stored.contains(id) && !own)
-      result.insert(id);
-    else
-      stack.insert(stack.end(), graph.node(id).inputs.begin(), graph.node(id).inputs.end());
-  }
-  return result;
-}
-
 // By node: the last kernel that reads it; kernels.size() for what lives to the end.
 std::map<NodeId, std::size_t> last_reads(const Graph& graph) {
   const std::set<NodeId> stored = all_results(graph);
   const std::size_t end = graph.kernels.size();
   std::map<NodeId, std::size_t> last;
   for (std::size_t k = 0; k < end; k++)
-    for (const NodeId id : reads(graph, graph.kernels[k], stored)) last[id] = k;
+    for (const NodeId id : needs_of(graph, graph.kernels[k], stored).read) last[id] = k;
   for (const Output& output : graph.outputs) last[output.node] = end;
   for (const Axis& axis : graph.axes)
     if (axis.degree != kNone) last[axis.degree] = end;
