@@ -89,6 +89,9 @@ class Plane {
   virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
   virtual Halide::Expr packed(ir::NodeId id, double scale, const ScopePtr& scope);
   virtual Halide::Expr scaled_contraction(ir::NodeId id, double scale, const ScopePtr& scope);
+  // A product of column operands at point_ as if it had been stored: rounded, and no part of a
+  // multiply-add. Otherwise what is scaled alike on both sides would differ.
+  virtual Halide::Expr rounded(const Halide::Expr& product) { return product; }
   // An input of the plane at point_.
   virtual Halide::Expr plane_input(ir::NodeId id, const ScopePtr& scope);
 
@@ -140,6 +143,7 @@ class Plane {
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
                              ir::AxisId folded, std::vector<Halide::Expr>& guards);
   bool is_column(ir::NodeId id) const;
+  Halide::Expr column_product(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr with_factor(const Halide::Expr& product, const ir::Factor& factor,
                            const Halide::Expr& x) const;
   static Halide::Expr inverse(const Halide::Expr& x);

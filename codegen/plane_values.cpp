@@ -36,6 +36,7 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (context_.source.leaves[id])
     return on_plane(id) && !natural_ ? plane_input(id, scope)
                                      : signature_.load(id, scope, unbounded_);
+  if (const Expr product = column_product(id, scope); product.defined()) return product;
   if (scope->moved) return {};
   if (!natural_ && context_.is_row_operand(id)) return packed(id, 1, scope);
   if (revisit_ && context_.region.find(id) != nullptr)
@@ -44,10 +45,6 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (on_plane(id) && id != defining_)
     if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
   if (as_map(node, Fn::Where)) return branch(node, scope);
-  if (as_map(node, Fn::Div) && !on_plane(id) && is_column(node.inputs[1]) &&
-      is_float(node.type.dtype))
-    return Halide::cast<float>(emitter_.value(node.inputs[0], scope)) *
-           inverse(Halide::cast<float>(emitter_.value(node.inputs[1], scope)));
   if (!on_plane(id)) return {};
   if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
@@ -187,6 +184,18 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
 bool Plane::is_column(NodeId id) const {
   const Type& type = graph_.node(id).type;
   return type.has(column_) && !type.has(row_);
+}
+
+// A column operand with features that is scaled where it is used (passes/defer_scaling).
+Expr Plane::column_product(NodeId id, const ScopePtr& scope) {
+  const Node& node = graph_.node(id);
+  const bool divides = as_map(node, Fn::Div) != nullptr;
+  if (!is_column(id) || node.type.dtype != Dtype::F32 || !(divides || as_map(node, Fn::Mul)) ||
+      context_.other_axes(node.type).empty())
+    return {};
+  const Expr x = Halide::cast<float>(emitter_.value(node.inputs[0], scope));
+  const Expr y = Halide::cast<float>(emitter_.value(node.inputs[1], scope));
+  return rounded(divides ? x * inverse(y) : x * y);
 }
 
 // The product so far, if there is one, times or over x. What is the same for all rows is inverted:

@@ -1,6 +1,7 @@
 #include "passes/defer_scaling.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -67,8 +68,8 @@ class Finder {
     return {};
   }
 
-  // Whether a kernel has what is scaled as a column operand. Where a read goes outside it is 0,
-  // which a quotient of two reads would not be.
+  // Whether a kernel has what is scaled as a column operand, and in every place of use may scale
+  // it.
   bool can_scale(const Kernel& kernel, const Needs& needs, NodeId id,
                  const Scaling& scaling) const {
     const Type& type = graph_.node(id).type;
@@ -76,15 +77,41 @@ class Finder {
     if (kernel.lanes != Lanes::Columns || kernel.row == kNone || feature == kernel.column ||
         !type.has(kernel.column) || type.has(kernel.row))
       return false;
-    return std::ranges::none_of(needs.computed, [&](NodeId at) {
-      const Node& node = graph_.node(at);
-      if (!std::holds_alternative<Read>(node.op) || node.inputs[0] != id) return false;
-      const auto moves = [&](NodeId coordinate) {
-        const Type& along = graph_.node(coordinate).type;
-        return along.has(kernel.row) || along.has(kernel.column) || along.has(feature);
-      };
-      return scaling.divides || std::any_of(node.inputs.begin() + 1, node.inputs.end(), moves);
+    const auto moves = [&](NodeId coordinate) {
+      const Type& along = graph_.node(coordinate).type;
+      return along.has(kernel.row) || along.has(kernel.column) || along.has(feature);
+    };
+    const auto allows = [&](NodeId user) {
+      const Node& node = graph_.node(user);
+      // The inverse of a divisor is rounded: as a factor that is harmless, but of equals divided by
+      // equals the difference is 0.
+      if (scaling.divides) return is_map(node, Fn::Mul);
+      return !std::holds_alternative<Read>(node.op) ||
+             std::none_of(node.inputs.begin() + 1, node.inputs.end(), moves);
+    };
+    const std::vector<NodeId> users = users_of(id, needs);
+    return std::ranges::all_of(users, allows) && (kernel.row_tile == 1 || terms_of(id, needs) <= 1);
+  }
+
+  std::vector<NodeId> users_of(NodeId id, const Needs& needs) const {
+    std::vector<NodeId> users;
+    std::ranges::copy_if(needs.computed, std::back_inserter(users), [&](NodeId at) {
+      const std::vector<NodeId>& inputs = graph_.node(at).inputs;
+      return std::ranges::find(inputs, id) != inputs.end();
     });
+    return users;
+  }
+
+  // In how many terms every row multiplies it out anew. As a factor of a product it need not be;
+  // in one term four rows do so in less time than storing takes.
+  int terms_of(NodeId id, const Needs& needs) const {
+    int terms = 0;
+    for (const NodeId user : users_of(id, needs)) {
+      const Node& node = graph_.node(user);
+      const bool reads = std::holds_alternative<Read>(node.op);
+      terms += reads ? terms_of(user, needs) : !is_map(node, Fn::Mul);
+    }
+    return terms;
   }
 
   const Graph& graph_;

@@ -10,7 +10,7 @@
 //
 // Needs: kernels tiled for few rows (tile_columns); slots are planned anew after it. Leaves alone:
 // factors that vary along the fastest axis of what they scale; products that an output or any other
-// kernel needs, or that are gathered.
+// kernel needs, or that are gathered; quotients that are not factors themselves.
 #pragma once
 
 #include "ir/graph.h"

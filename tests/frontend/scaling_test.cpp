@@ -42,8 +42,7 @@ k : f32[j, d]
 v : f32[j, e]
 w : f32[j]
 t : f32[j]
-a = q - k / w
-out o = sum(j, exp(-sum(d, a * a)) * (v / t))
+out o = sum(j, exp(-abs(sum(d, q * (k / w)))) * (v / t))
 )";
 
 // Sums of weights, some of them scaled, beside one that brings features.
@@ -71,6 +70,30 @@ u = v * (1.0 / sqrt(sum(e, v * v)))
 s = sum(d, q * n[g = h / 2])
 out o = sum(j, softmax(j, s) * u[g = h / 2])
 )";
+
+// How many keys are at no distance.
+constexpr const char* kEquals[] = {R"(
+axis h, i, j, d = 48
+q : f32[h, i, d]
+k : f32[h, j, d]
+far = q * rsqrt(sum(d, q * q)) - k * rsqrt(sum(d, k * k))
+out o = sum(j, f32(sum(d, far * far) == 0.0))
+)",
+                                   R"(
+axis h, i, j, d = 48
+q : f32[h, i, d]
+k : f32[h, j, d]
+far = q / sqrt(sum(d, q * q)) - k / sqrt(sum(d, k * k))
+out o = sum(j, f32(sum(d, far * far) == 0.0))
+)",
+                                   R"(
+axis h, g, i, j, d = 48
+q : f32[h, i, d]
+k : f32[g, j, d]
+n = k * rsqrt(sum(d, k * k))
+far = q * rsqrt(sum(d, q * q)) - n[g = h / 2]
+out o = sum(j, f32(sum(d, far * far) == 0.0))
+)"};
 
 Sizes sizes_of(const Graph& graph, std::int64_t rows, std::int64_t columns) {
   Sizes sizes;
@@ -125,6 +148,24 @@ TEST_CASE("few rows: quotients of tiny numbers are as good as others") {
     }
     const auto differs = compiled_differs(graph, inputs, sizes);
     CHECK_MESSAGE(!differs, differs.value_or(""));
+  }
+}
+
+TEST_CASE("few rows: of what is equal and scaled alike the difference is 0") {
+  for (const char* text : kEquals) {
+    const Graph graph = parse(text);
+    for (const ir::Target& target : codegen::runnable_targets())
+      for (const int rows : {1, 3}) {
+        const Sizes sizes = sizes_of(graph, rows, 100);
+        ir::Arrays inputs = random_inputs(graph, sizes, 8);
+        for (const char* name : {"q", "k"})
+          for (std::size_t n = 0; n < inputs.at(name).data.size(); ++n)
+            inputs.at(name).data[n] = inputs.at("q").data[n % 48];
+        INFO(std::string(text) << target.name << ", " << rows << " rows");
+        const Kernel kernel = compile(graph, {.target = std::string(target.name), .threads = 1});
+        const ir::Arrays found = run(kernel, graph, inputs, sizes);
+        for (const double count : found.at("o").data) CHECK(count == 100);
+      }
   }
 }
 
