@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <mutex>
+#include <new>
 #include <thread>
 
 #include "codegen/program.h"
@@ -74,7 +75,8 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
   if (!fuse)
     for (passes::Pass& pass : table)
       if (pass.name == "fuse") pass.run = passes::partition_unfused;
-  return with_inputs_of(graph, lowerable(passes::run_passes(table, graph, target, options), target));
+  return with_inputs_of(graph,
+                        lowerable(passes::run_passes(table, graph, target, options), target));
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.
@@ -177,6 +179,30 @@ struct Variant {
   runtime::Executor executor;
 };
 
+// Memory for outputs that nobody looks at.
+class Discarded {
+ public:
+  Discarded(const Graph& graph, const std::vector<std::int64_t>& extents) try {
+    for (const ir::Output& output : graph.outputs) {
+      std::vector<std::int64_t> shape;
+      for (const ir::AxisId axis : output.layout)
+        shape.push_back(extents[static_cast<std::size_t>(axis)]);
+      const Dtype dtype = graph.node(output.node).type.dtype;
+      const Shape extents_of_output{std::span<const std::int64_t>(shape)};
+      memory_.emplace_back(static_cast<std::size_t>(byte_size(dtype, extents_of_output)));
+      views_.push_back({output.name, view(memory_.back().data(), dtype, extents_of_output)});
+    }
+  } catch (const std::bad_alloc&) {
+    fail(Code::input_too_large,
+         "there is no memory for the outputs of a run: expected smaller ones");
+  }
+  std::span<const NamedView> views() const { return views_; }
+
+ private:
+  std::vector<std::vector<std::byte>> memory_;
+  std::vector<NamedView> views_;
+};
+
 // Where a run tells how many rows a plane has.
 class RowCount {
  public:
@@ -221,6 +247,12 @@ std::vector<RowCount> row_counts(const Graph& graph) {
 }
 
 }  // namespace
+
+// What is measured of every step of a run.
+struct Kernel::Watch {
+  std::vector<double> times;
+  std::vector<runtime::Visits> visits;
+};
 
 // Code for many rows, for fewer and for few is made when it is first needed; what `options.sizes`
 // let expect is made at once.
@@ -270,6 +302,14 @@ struct Kernel::State {
     }
   }
 
+  bool are_all_given(std::span<const NamedView> inputs) const {
+    return std::ranges::all_of(names, [&](const std::string& name) {
+      const auto given = std::ranges::find(inputs, name, &NamedView::name);
+      return given != inputs.end() &&
+             (given->view.data || byte_size(given->view.dtype, given->view.shape) == 0);
+    });
+  }
+
   Graph tiled_for(Fit fit) const {
     if (fit == kHalf) return passes::tile_half(graph, target);
     if (fit != kFew && fit != kOne) return graph;
@@ -315,19 +355,19 @@ void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> o
 
 std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
-  std::vector<double> times;
-  run_into(inputs, outputs, sizes, &times);
+  Watch watch;
+  run_into(inputs, outputs, sizes, &watch);
   const Variant& variant = state_->variant(inputs, sizes, [] {});
   const std::vector<runtime::Step>& steps = variant.executor.program().steps;
   std::vector<double> kernels(variant.graph.kernels.size());
   for (std::size_t n = 0; n < kernels.size(); n++)
     for (std::size_t step = 0; step < steps.size(); step++)
-      if (steps[step].name == variant.graph.kernels[n].name) kernels[n] += times[step];
+      if (steps[step].name == variant.graph.kernels[n].name) kernels[n] += watch.times[step];
   return kernels;
 }
 
 void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
-                      const Sizes& sizes, std::vector<double>* step_times) const {
+                      const Sizes& sizes, Watch* watch) const {
   constexpr std::size_t kFew = 24;  // tensors that need no allocation
   std::array<runtime::Binding, kFew> few;
   std::vector<runtime::Binding> many;
@@ -346,9 +386,14 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   };
   const Variant& variant =
       state_->variant(inputs, sizes, [&] { pass(state_->first->executor.check(bindings, named)); });
-  if (step_times) step_times->resize(variant.executor.program().steps.size());
-  const std::span<double> times = step_times ? std::span(*step_times) : std::span<double>();
-  pass(variant.executor.run(bindings, named, {thread_count(state_->options.threads), times}));
+  runtime::RunOptions how{.threads = thread_count(state_->options.threads)};
+  if (watch) {
+    watch->times.resize(variant.executor.program().steps.size());
+    watch->visits.resize(watch->times.size());
+    how.step_times = watch->times;
+    how.visits = watch->visits;
+  }
+  pass(variant.executor.run(bindings, named, how));
 }
 
 const Graph& Kernel::graph() const { return state_->first->graph; }
@@ -356,8 +401,13 @@ const Graph& Kernel::graph() const { return state_->first->graph; }
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
   const Variant& variant = state_->variant(
       inputs, sizes, [&] { frontend::extents_of(state_->first->graph, sizes, inputs); });
+  Watch watch;
+  if (state_->are_all_given(inputs) && frontend::visits_by_data(variant.code->program())) {
+    const Discarded outputs(state_->source, frontend::extents_of(state_->source, sizes, inputs));
+    run_into(inputs, outputs.views(), sizes, &watch);
+  }
   Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
-                                    thread_count(state_->options.threads));
+                                    thread_count(state_->options.threads), watch.visits);
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();

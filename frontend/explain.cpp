@@ -164,11 +164,22 @@ double traffic(const Graph& graph, const ir::Kernel& kernel, const Lengths& exte
   return total;
 }
 
+// Whether intervals over indices do not tell what a step visits.
+bool is_by_data(const runtime::Mask& mask) {
+  const auto loads = [](const runtime::Predicate& predicate) {
+    return std::ranges::any_of(predicate, [](const runtime::PredicateOp& op) {
+      return op.kind == runtime::PredicateOp::Kind::load ||
+             op.kind == runtime::PredicateOp::Kind::unknown;
+    });
+  };
+  return mask.evaluate.function || loads(mask.visible) || loads(mask.solid);
+}
+
 class Explainer {
  public:
   Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
-            std::span<const NamedView> inputs, int threads)
-      : graph_(graph), program_(program), inputs_(inputs), threads_(threads) {
+            std::span<const NamedView> inputs, int threads, std::span<const runtime::Visits> visits)
+      : graph_(graph), program_(program), inputs_(inputs), threads_(threads), visits_(visits) {
     extents_ = extents_of(graph, sizes, inputs);
     lengths_ = lengths_of(graph, extents_);
     for (const ir::Kernel& kernel : graph.kernels)
@@ -200,10 +211,13 @@ class Explainer {
     return std::accumulate(slots.begin(), slots.end(), threads_ * scratch + parts);
   }
 
-  const runtime::Tiled& loop_of(const ir::Kernel& kernel) const {
+  std::size_t step_of(const ir::Kernel& kernel) const {
     const auto step = std::ranges::find(program_.steps, kernel.name, &runtime::Step::name);
     invariant(step != program_.steps.end(), "a kernel has no step");
-    return step->tiled;
+    return static_cast<std::size_t>(step - program_.steps.begin());
+  }
+  const runtime::Tiled& loop_of(const ir::Kernel& kernel) const {
+    return program_.steps[step_of(kernel)].tiled;
   }
 
   // What the states of parts of tiles take, kept for the kernel that needs most.
@@ -274,8 +288,7 @@ class Explainer {
     for (const CarriedSum& sum : *sums) {
       std::vector<AxisId> axes = graph_.node(sum.reduction).type.axes;
       std::erase_if(axes, [&](AxisId axis) {
-        return axis == kernel.row ||
-               std::ranges::find(region.batch, axis) != region.batch.end();
+        return axis == kernel.row || std::ranges::find(region.batch, axis) != region.batch.end();
       });
       if (sum.inner != kNone) axes.push_back(sum.inner);
       each += 2 * product(extents_, axes);
@@ -320,9 +333,21 @@ class Explainer {
     return false;
   }
 
-  // Fills in the tiles; returns the elements of visited tiles over all batch coordinates.
-  double count_tiles(const ir::Kernel& kernel, const Region& region, KernelReport& report) {
-    const runtime::Tiled& loop = loop_of(kernel);
+  // Fills in the tiles; returns the elements of tiles that are walked over all batch coordinates:
+  // what is carried is not.
+  double count_tiles(const ir::Kernel& kernel, const Region& region, KernelReport& report) const {
+    const bool is_counted = !visits_.empty() && is_by_data(loop_of(kernel).mask);
+    const runtime::Visits visits =
+        is_counted ? visits_[step_of(kernel)] : visits_of(kernel, region, report);
+    report.tiles_full = visits.full;
+    report.tiles_partial = visits.partial;
+    report.tiles_empty = visits.empty;
+    return visits.partial_pairs + (kernel.carries ? 0 : visits.full_pairs);
+  }
+
+  // As far as extents and given inputs tell.
+  runtime::Visits visits_of(const ir::Kernel& kernel, const Region& region,
+                            const KernelReport& report) const {
     std::vector<runtime::BufferRef> buffers(program_.buffers.size());
     std::vector<std::vector<std::int64_t>> shapes(program_.buffers.size());
     for (std::size_t n = 0; n < buffers.size(); n++)
@@ -333,21 +358,18 @@ class Explainer {
           buffers[n] = {named.view.data, program_.buffers[n].type, shapes[n].data(),
                         static_cast<int>(shapes[n].size())};
         }
-    runtime::Tiled counted = loop;
+    runtime::Tiled counted = loop_of(kernel);
     counted.mask.evaluate = {};
     for (runtime::Predicate* predicate : {&counted.mask.visible, &counted.mask.solid})
       if (!known(*predicate, buffers)) *predicate = {{runtime::PredicateOp::Kind::unknown, 0}};
     const runtime::BlockLister lister(program_, counted, extents_, buffers);
-    const std::int64_t blocks =
-        (report.columns + kernel.column_block - 1) / std::max(kernel.column_block, 1);
-    double visited = 0;
+    runtime::Visits visits;
     runtime::BlockList list;
     const auto nothing = [](std::uint8_t*, std::uint8_t*) {};
     const bool depends_on_batch =
         uses_batch(counted.mask.visible) || uses_batch(counted.mask.solid);
     const std::int64_t planes =
         depends_on_batch ? report.batch : std::min<std::int64_t>(report.batch, 1);
-    const std::int64_t times = planes == 0 ? 0 : report.batch / planes;
     std::vector<std::int64_t> at(region.batch.size());
     for (std::int64_t plane = 0; plane < planes; plane++) {
       std::int64_t rest = plane;
@@ -357,23 +379,10 @@ class Explainer {
       }
       for (std::int64_t row = 0; row < report.rows; row += kernel.row_tile) {
         lister.list(at, row, runtime::Evaluate(nothing), list);
-        const auto count = static_cast<std::int64_t>(list.blocks.size());
-        report.tiles_full += times * list.clear;
-        report.tiles_partial += times * (count - list.clear);
-        report.tiles_empty += times * (blocks - count);
-        const double rows =
-            static_cast<double>(std::min<std::int64_t>(kernel.row_tile, report.rows - row));
-        // What is carried is not walked.
-        const std::span walked =
-            std::span(list.blocks).subspan(kernel.carries ? static_cast<std::size_t>(list.clear) : 0);
-        for (const std::int32_t block : walked)
-          visited +=
-              static_cast<double>(times) * rows *
-              static_cast<double>(std::min<std::int64_t>(
-                  kernel.column_block, report.columns - std::int64_t{block} * kernel.column_block));
+        visits += lister.visits(row, list);
       }
     }
-    return visited;
+    return planes == 0 ? runtime::Visits{} : visits * (report.batch / planes);
   }
 
   static bool known(const runtime::Predicate& predicate,
@@ -394,6 +403,7 @@ class Explainer {
   const runtime::Program& program_;
   std::span<const NamedView> inputs_;
   int threads_;
+  std::span<const runtime::Visits> visits_;
   Extents extents_;
   Lengths lengths_;
   std::set<NodeId> stored_;
@@ -426,9 +436,16 @@ Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const Named
   return resolve_extents(given, shapes, sizes);
 }
 
+bool visits_by_data(const runtime::Program& program) {
+  return std::ranges::any_of(program.steps, [](const runtime::Step& step) {
+    return step.kind == runtime::Step::Kind::tiled && is_by_data(step.tiled.mask);
+  });
+}
+
 Report explain(const ir::Graph& graph, const runtime::Program& program, const Sizes& sizes,
-               std::span<const NamedView> inputs, int threads) {
-  return Explainer(graph, program, sizes, inputs, threads).report();
+               std::span<const NamedView> inputs, int threads,
+               std::span<const runtime::Visits> visits) {
+  return Explainer(graph, program, sizes, inputs, threads, visits).report();
 }
 
 }  // namespace fovea::frontend

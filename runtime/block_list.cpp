@@ -6,6 +6,21 @@ namespace fovea::runtime {
 
 using State = BlockList::Candidate::State;
 
+Visits& Visits::operator+=(const Visits& other) {
+  full += other.full;
+  partial += other.partial;
+  empty += other.empty;
+  full_pairs += other.full_pairs;
+  partial_pairs += other.partial_pairs;
+  return *this;
+}
+
+Visits Visits::operator*(std::int64_t times) const {
+  const auto factor = static_cast<double>(times);
+  return {full * times, partial * times, empty * times, full_pairs * factor,
+          partial_pairs * factor};
+}
+
 BlockLister::BlockLister(const Program&, const Tiled& step, std::span<const std::int64_t> symbols,
                          std::span<const BufferRef> buffers)
     : visible_(step.mask.visible, symbols, buffers, tables_),
@@ -29,6 +44,18 @@ void BlockLister::list(std::span<const std::int64_t> batch, std::int64_t row,
       .batch = batch, .rows = {row, std::min(row + row_tile_, rows_) - 1}, .columns = {}};
   descend(rectangle, 0, blocks_, into);
   settle(evaluate, into);
+}
+
+Visits BlockLister::visits(std::int64_t row, const BlockList& list) const {
+  const auto count = static_cast<std::int64_t>(list.blocks.size());
+  Visits visits{.full = list.clear, .partial = count - list.clear, .empty = blocks_ - count};
+  const auto rows = static_cast<double>(std::min(row_tile_, rows_ - row));
+  for (std::int64_t n = 0; n < count; ++n) {
+    const std::int64_t first = list.blocks[static_cast<std::size_t>(n)] * column_block_;
+    (n < list.clear ? visits.full_pairs : visits.partial_pairs) +=
+        rows * static_cast<double>(std::min(column_block_, columns_ - first));
+  }
+  return visits;
 }
 
 void BlockLister::descend(BoundPredicate::Rectangle& rectangle, std::int64_t begin,

@@ -30,6 +30,15 @@ struct BlockList {
   std::vector<std::uint8_t> any, all;  // working memory
 };
 
+// What the tiles of a step visited, over all batch coordinates.
+struct Visits {
+  std::int64_t full = 0, partial = 0, empty = 0;  // blocks: without the mask, with it, not at all
+  double full_pairs = 0, partial_pairs = 0;       // elements of the plane in them
+
+  Visits& operator+=(const Visits& other);
+  Visits operator*(std::int64_t times) const;
+};
+
 // Evaluates a row tile exactly, for every column block: is anything visible, is everything visible
 // and mask-free. Refers to a callable that outlives it.
 class Evaluate {
@@ -61,6 +70,9 @@ class BlockLister {
   // block is open.
   void list(std::span<const std::int64_t> batch, std::int64_t row, const Evaluate& evaluate,
             BlockList& into) const;
+
+  // What a tile of that list visits.
+  Visits visits(std::int64_t row, const BlockList& list) const;
 
  private:
   void descend(BoundPredicate::Rectangle& rectangle, std::int64_t begin, std::int64_t end,

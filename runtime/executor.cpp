@@ -49,9 +49,8 @@ struct Executor::State {
     idle.push_back(std::move(workspace));
   }
 
-  Status run_in(Workspace& workspace, std::span<const Binding> bindings,
-                std::span<double> step_times);
-  Status run_timed(Workspace& workspace, int step, double& seconds);
+  Status run_in(Workspace& workspace, std::span<const Binding> bindings, const RunOptions& options);
+  Status run_watched(Workspace& workspace, int step, const RunOptions& options);
   Status run_step(Workspace& workspace, int step);
   Status begin_phase(Workspace& workspace, int phase);
 
@@ -82,24 +81,28 @@ Status Executor::State::run_step(Workspace& workspace, int index) {
   return {};
 }
 
-Status Executor::State::run_timed(Workspace& workspace, int step, double& seconds) {
+Status Executor::State::run_watched(Workspace& workspace, int step, const RunOptions& options) {
+  const auto index = static_cast<std::size_t>(step);
   const auto begin = std::chrono::steady_clock::now();
   Status status = run_step(workspace, step);
-  seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!options.step_times.empty())
+    options.step_times[index] =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!options.visits.empty()) options.visits[index] = workspace.take_visits();
   return status;
 }
 
 Status Executor::State::run_in(Workspace& workspace, std::span<const Binding> bindings,
-                               std::span<double> step_times) {
+                               const RunOptions& options) {
   if (Status status = workspace.bind(bindings); !status.ok()) return status;
   workspace.gather(0);
   if (layout.ragged_inputs) {
     if (Status status = begin_phase(workspace, 1); !status.ok()) return status;
   }
+  const bool is_watched = !options.step_times.empty() || !options.visits.empty();
+  workspace.count_visits(!options.visits.empty());
   for (int step = 0; step < static_cast<int>(program.steps.size()); ++step) {
-    Status status = step_times.empty()
-                        ? run_step(workspace, step)
-                        : run_timed(workspace, step, step_times[static_cast<std::size_t>(step)]);
+    Status status = is_watched ? run_watched(workspace, step, options) : run_step(workspace, step);
     if (!status.ok()) return status;
     const int phase = layout.phase_after[static_cast<std::size_t>(step)];
     if (phase == 0) continue;
@@ -125,18 +128,22 @@ Status Executor::run(std::span<const Binding> bindings, std::span<const NamedSiz
       return failure(Code::invalid_config, "the number of threads is ", options.threads,
                      ", expected one from 0 (all of the machine) to ", kMostThreads);
     }
-    if (!options.step_times.empty() && options.step_times.size() != state_->program.steps.size()) {
-      return failure(Code::invalid_config, "there is room for the times of ",
-                     static_cast<std::int64_t>(options.step_times.size()), " steps, expected ",
-                     static_cast<std::int64_t>(state_->program.steps.size()));
-    }
+    const std::size_t steps = state_->program.steps.size();
+    const auto check_room = [&](const char* what, std::size_t room) -> Status {
+      if (room == 0 || room == steps) return {};
+      return failure(Code::invalid_config, "there is room for the ", what, " of ",
+                     static_cast<std::int64_t>(room), " steps, expected ",
+                     static_cast<std::int64_t>(steps));
+    };
+    if (Status status = check_room("times", options.step_times.size()); !status.ok()) return status;
+    if (Status status = check_room("visits", options.visits.size()); !status.ok()) return status;
     const int threads = options.threads > 0 ? options.threads : state_->machine_threads;
     bool planned = false;
     std::unique_ptr<Workspace> workspace = state_->take(bindings, sizes, threads, planned);
     if (!workspace)
       workspace = std::make_unique<Workspace>(state_->program, state_->layout, threads);
     Status status = planned ? Status{} : workspace->plan(bindings, sizes);
-    if (status.ok()) status = state_->run_in(*workspace, bindings, options.step_times);
+    if (status.ok()) status = state_->run_in(*workspace, bindings, options);
     state_->give(std::move(workspace));
     return status;
   } catch (const std::bad_alloc&) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 
+#include "runtime/block_list.h"
 #include "runtime/program.h"
 #include "runtime/status.h"
 #include "runtime/threads.h"
@@ -19,6 +20,9 @@ struct RunOptions {
   // The seconds that each step of the program took are written here; empty: nothing is measured.
   // Otherwise as long as Program::steps.
   std::span<double> step_times = {};
+  // What each step with a mask visited is written here; empty: nothing is counted. Otherwise as
+  // long as Program::steps.
+  std::span<Visits> visits = {};
 };
 
 // A program made ready to run. `run` may be called from many threads at once; each run works in

@@ -203,7 +203,19 @@ const BlockList& TiledRun::list_of(Lane& lane, BlockList& into, Status& status) 
   };
   const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
   lister_->list(coordinates, lane.row, Evaluate(evaluate), into);
+  if (workspace_.counts_visits()) count_visits(lane, into);
   return into;
+}
+
+void TiledRun::count_visits(Lane& lane, const BlockList& list) const {
+  const Visits once = lister_->visits(lane.row, list);
+  std::int64_t members = 1;
+  if (tiled_.shared >= 0) {
+    const auto shared = static_cast<std::size_t>(tiled_.shared);
+    members = std::min<std::int64_t>(
+        tiled_.members, workspace_.symbol(tiled_.batch[shared]) - lane.coordinates[shared]);
+  }
+  lane.visits += once * members;
 }
 
 // Calls once for every chunk of the list.

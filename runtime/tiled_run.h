@@ -45,6 +45,7 @@ class TiledRun {
 
   Status call(const Call& call, const std::vector<void*>& arguments) const;
   const BlockList& list_of(Lane& lane, BlockList& into, Status& status) const;
+  void count_visits(Lane& lane, const BlockList& list) const;
   const BlockList& carry(Lane& lane, const BlockList& list, Status& status) const;
   Status walk(Lane& lane, const BlockList& list, const Call& each,
               const std::vector<void*>& arguments) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "runtime/sizes.h"
 
@@ -333,6 +334,12 @@ std::span<const BufferRef> Workspace::references() {
                            static_cast<int>(extents.shape.size())});
   }
   return references_;
+}
+
+Visits Workspace::take_visits() {
+  Visits all;
+  for (const std::unique_ptr<Lane>& lane : lanes_) all += std::exchange(lane->visits, {});
+  return all;
 }
 
 }  // namespace fovea::runtime

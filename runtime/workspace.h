@@ -72,8 +72,9 @@ class alignas(128) Lane {
   const Calls& calls(int step) const { return calls_[static_cast<std::size_t>(step)]; }
   void* data(int buffer) const;
 
-  Status status;  // of the work this lane did
+  Status status;         // of the work this lane did
   BlockList list, part;  // of the tile, and of a part of its columns
+  Visits visits;         // since they were last taken, if they are counted
   Arena spare;           // states of parts, where one lane walks all of them
   // Of a step that carries a state: which blocks are in it, and those of a tile that are not yet,
   // or never will be.
@@ -149,6 +150,10 @@ class Workspace {
   Apart& apart() { return apart_; }
   // The buffers as block lists want them.
   std::span<const BufferRef> references();
+  // Whether lanes count what they visit, and what all of them counted since this was last asked.
+  void count_visits(bool counts) { counts_visits_ = counts; }
+  bool counts_visits() const { return counts_visits_; }
+  Visits take_visits();
 
  private:
   Status check_binding(const Binding& binding, Bound& bound) const;
@@ -160,7 +165,7 @@ class Workspace {
 
   const Program& program_;
   const Layout& layout_;
-  bool planned_ = false;
+  bool planned_ = false, counts_visits_ = false;
   std::uint64_t shapes_version_ = 1, data_version_ = 1;
   std::vector<Bound> bound_;
   std::vector<std::pair<std::string, std::int64_t>> sizes_;  // the caller's

@@ -8,9 +8,9 @@
 //   view(K, {8, n, 64})}, {"v", view(V, {8, n, 64})}},
 //                 {{"o", view(O, {8, n, 64})}});
 //
-// The language (Axis, Tensor, input, sum, softmax, …) is in ir/tensor.h, its functions of hyperbolic
-// and spherical geometry in ir/geometry.h, failures (Error, Code) in ir/error.h, tensors in memory
-// (View, DLPack) in fovea/view.h.
+// The language (Axis, Tensor, input, sum, softmax, …) is in ir/tensor.h, its functions of
+// hyperbolic and spherical geometry in ir/geometry.h, failures (Error, Code) in ir/error.h, tensors
+// in memory (View, DLPack) in fovea/view.h.
 #pragma once
 
 #include <cstdint>
@@ -115,9 +115,11 @@ class Kernel {
   const Graph& graph() const;
 
   // What the compiler did, for extents as in run(): `sizes` names every axis that the text leaves
-  // open and that no view in `inputs` carries. Where a mask depends on the contents of an input
-  // that is not given, the tiles that it decides count as partial. Errors: as run() for sizes;
-  // Code::invalid_config for a view of no input and for two of one.
+  // open and that no view in `inputs` carries. Where data decide what is visited, computed ones
+  // too, and all inputs are given, the graph is run once and what it visited is counted; without
+  // all of them, tiles that an input or a computed value decides count as partial, unless intervals
+  // over the inputs that are given settle them. Errors: as run() for sizes, and, where the graph is
+  // run, for inputs; Code::invalid_config for a view of no input and for two of one.
   Report explain(const Sizes& sizes, std::span<const NamedView> inputs = {}) const;
 
   // The machine code of one kernel of graph(), as assembly text; empty name: of all.
@@ -126,8 +128,9 @@ class Kernel {
 
  private:
   struct State;
+  struct Watch;
   void run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
-                const Sizes& sizes, std::vector<double>* step_times) const;
+                const Sizes& sizes, Watch* watch) const;
   explicit Kernel(std::shared_ptr<const State> state) : state_(std::move(state)) {}
   friend Kernel compile(const Graph& graph, const Options& options);
   std::shared_ptr<const State> state_;

@@ -93,6 +93,76 @@ out o = sum(n, softmax(n, sum(d, q * k[j = nb])) * v[j = nb])
   CHECK(many.bytes - few.bytes < 1.1 * 2000 * kBytes);
 }
 
+// Attention of `heads` heads of 400 rows to 500 keys where `visible` says so, `inputs` besides.
+std::string masked(const std::string& inputs, const std::string& visible) {
+  return "axis h, i, j, r = (i + 99) / 100, c = (j + 99) / 100, d = 16\n"
+         "q : f32[h, i, d]\nk : f32[h, j, d]\nv : f32[h, j, d]\n" +
+         inputs + "out o = sum(j, softmax(j, where(" + visible + ", sum(d, q * k), -inf)) * v)\n";
+}
+
+// Tiles and pairs that have anything visible, by the mask itself.
+struct Expected {
+  std::int64_t tiles = 0;
+  double pairs = 0;
+};
+Expected visited(const KernelReport& kernel, auto&& visible) {
+  Expected result;
+  for (std::int64_t h = 0; h < kernel.batch; h++)
+    for (std::int64_t row = 0; row < kernel.rows; row += kernel.row_tile)
+      for (std::int64_t column = 0; column < kernel.columns; column += kernel.column_block) {
+        const std::int64_t end = std::min(row + kernel.row_tile, kernel.rows);
+        const std::int64_t last = std::min(column + kernel.column_block, kernel.columns);
+        bool any = false;
+        for (std::int64_t i = row; i < end && !any; i++)
+          for (std::int64_t j = column; j < last && !any; j++) any = visible(h, i, j);
+        result.tiles += any;
+        result.pairs += any ? static_cast<double>((end - row) * (last - column)) : 0;
+      }
+  return result;
+}
+
+TEST_CASE("explain counts what a run visits where data decide, computed ones too") {
+  const std::int64_t heads = 3, n = 400, m = 500;
+  std::vector<float> x(static_cast<std::size_t>(heads * m * 16), 0.5f), gates{-1, 1, -1};
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(n * m)), blocks(4 * 5);
+  const auto sees = [](std::int64_t i, std::int64_t j) { return i / 7 % 9 == j / 11 % 13; };
+  for (std::int64_t i = 0; i < n; i++)
+    for (std::int64_t j = 0; j < m; j++)
+      mask[static_cast<std::size_t>(i * m + j)] = i < 200 && j > 100 && sees(i, j);
+  for (std::size_t at : {0, 3, 6, 17}) blocks[at] = 1;
+  const View keys = view(std::as_const(x).data(), {heads, m, 16});
+  const NamedView common[] = {
+      {"q", view(std::as_const(x).data(), {heads, n, 16})}, {"k", keys}, {"v", keys}};
+  const auto check = [&](const std::string& text, const NamedView& own, auto&& visible) {
+    CAPTURE(text);
+    std::vector<NamedView> inputs(common, common + 3);
+    inputs.push_back(own);
+    for (const int threads : {1, 2}) {
+      const Kernel kernel = compile(parse(text), {.threads = threads});
+      const KernelReport found = on_plane(kernel.explain({}, inputs));
+      const Expected expected = visited(found, visible);
+      CHECK(found.tiles_full + found.tiles_partial == expected.tiles);
+      CHECK(found.flops == doctest::Approx(2 * (16 + 16) * expected.pairs));
+      CHECK(found.flops_all == 2.0 * (16 + 16) * heads * n * m);
+      const std::int64_t tiles = heads * ((n + found.row_tile - 1) / found.row_tile) *
+                                 ((m + found.column_block - 1) / found.column_block);
+      CHECK(found.tiles_empty == tiles - expected.tiles);
+      CHECK(found.tiles_empty > 0);
+    }
+  };
+  const auto at = [](std::int64_t row, std::int64_t width, std::int64_t column) {
+    return static_cast<std::size_t>(row * width + column);
+  };
+  check(masked("g : f32[h]\n", "sigmoid(g) > 0.5"), {"g", view(gates.data(), {3})},
+        [&](std::int64_t h, std::int64_t, std::int64_t) { return h == 1; });
+  check(masked("m : bool[i, j]\n", "m"), {"m", view(mask.data(), ir::Dtype::Bool, {n, m})},
+        [&](std::int64_t, std::int64_t i, std::int64_t j) { return mask[at(i, m, j)] != 0; });
+  check(masked("b : u8[r, c]\n", "(b + 1 > 1)[r = i / 100, c = j / 100]"),
+        {"b", view(blocks.data(), {4, 5})}, [&](std::int64_t, std::int64_t i, std::int64_t j) {
+          return blocks[at(i / 100, 5, j / 100)] != 0;
+        });
+}
+
 TEST_CASE("explain says which extents are missing and which names are unknown") {
   const Kernel kernel = compile(parse(kCausal));
   CHECK(message_of([&] {

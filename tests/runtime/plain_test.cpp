@@ -70,6 +70,9 @@ TEST_CASE("the times of steps are written where there is room for exactly all of
   times.push_back(-1);
   CHECK(executor.run(bindings, {}, {.threads = 1, .step_times = times}).message ==
         "there is room for the times of 2 steps, expected 1");
+  std::vector<Visits> visits(2);
+  CHECK(executor.run(bindings, {}, {.threads = 1, .visits = visits}).message ==
+        "there is room for the visits of 2 steps, expected 1");
 }
 
 TEST_CASE("pieces of a divisible step make the whole, on any number of threads") {
