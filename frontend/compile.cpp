@@ -13,6 +13,7 @@
 #include "fovea/fovea.h"
 #include "frontend/explain.h"
 #include "ir/checks.h"
+#include "passes/accept_kernels.h"
 #include "passes/defer_scaling.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
@@ -68,6 +69,13 @@ ir::Graph lowerable(ir::Graph graph, const ir::Target& target) {
   return graph;
 }
 
+// A graph that comes with kernels, as far as `fuse` would make its own.
+ir::Graph with_given_kernels(std::span<const passes::Pass> table, const ir::Graph& graph,
+                             const ir::Target& target, std::optional<int> limit) {
+  const passes::RunOptions quiet{.stop_after = "fuse", .limit = limit};
+  return passes::accept_kernels(passes::run_passes(table, graph, target, quiet), target);
+}
+
 // The pipeline, with kernels on planes or without.
 ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse,
                      const passes::RunOptions& options) {
@@ -75,8 +83,10 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
   if (!fuse)
     for (passes::Pass& pass : table)
       if (pass.name == "fuse") pass.run = passes::partition_unfused;
+  const ir::Graph start =
+      graph.kernels.empty() ? graph : with_given_kernels(table, graph, target, options.limit);
   return with_inputs_of(graph,
-                        lowerable(passes::run_passes(table, graph, target, options), target));
+                        lowerable(passes::run_passes(table, start, target, options), target));
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.
@@ -237,9 +247,11 @@ class RowCount {
   std::int64_t fixed_ = -1;
 };
 
-// Those that a run tells, if it tells any.
-std::vector<RowCount> row_counts(const Graph& graph) {
+// Those that a run tells, if it tells any; not where tiles were given with the graph.
+std::vector<RowCount> row_counts(const Graph& source, const Graph& graph) {
   std::vector<RowCount> result;
+  if (std::ranges::any_of(source.kernels, [](const ir::Kernel& k) { return k.row_tile != 0; }))
+    return result;
   for (const ir::Kernel& kernel : graph.kernels)
     if (kernel.row != ir::kNone) result.emplace_back(graph, kernel.row);
   if (!std::ranges::all_of(result, &RowCount::is_fixed)) std::erase_if(result, &RowCount::is_fixed);
@@ -267,7 +279,7 @@ struct Kernel::State {
         target(row),
         started(Clock::now()),
         graph(run_passes(ir::check_reads(source), target, given.fuse, run)),
-        counts(row_counts(graph)),
+        counts(row_counts(source, graph)),
         pool(std::make_shared<runtime::ThreadPool>()) {
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
     for (const ir::Node& node : source.nodes)

@@ -196,6 +196,9 @@ class Parser {
       if (accept(",")) declared.column = expect_name("the column axis");
     }
     while (here().kind == Token::Kind::Name) attribute(declared);
+    if (declared.shared.has_value() != (declared.kernel.members > 0))
+      fail(declared.at, declared.shared ? "share= without members=" : "members= without share=",
+           "both or neither");
     program_.statements.emplace_back(std::move(declared));
   }
 

@@ -1,5 +1,6 @@
 #include "ir/checks.h"
 
+#include <algorithm>
 #include <charconv>
 #include <set>
 #include <string_view>
@@ -45,10 +46,23 @@ class Checker {
     std::vector<Output> outputs = std::move(checks_);
     for (const Output& output : graph_.outputs)
       outputs.push_back({output.name, made_[static_cast<std::size_t>(output.node)], output.layout});
-    return into_.finish(std::move(outputs));
+    return into_.finish(std::move(outputs), kernels());
   }
 
  private:
+  std::vector<Kernel> kernels() const {
+    std::vector<Kernel> kernels = graph_.kernels;
+    const auto move = [&](NodeId& id) {
+      if (id != kNone) id = made_[static_cast<std::size_t>(id)];
+    };
+    for (Kernel& kernel : kernels) {
+      std::ranges::for_each(kernel.results, move);
+      move(kernel.visible);
+      move(kernel.solid);
+    }
+    return kernels;
+  }
+
   void copy(NodeId id) {
     const Node& node = graph_.node(id);
     std::vector<NodeId> inputs;
