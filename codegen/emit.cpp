@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "codegen/emit.h"
 #include "ir/error.h"
@@ -109,6 +110,8 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
   const ScopePtr there = std::make_shared<Scope>();
   there->at = scope->at;
   there->moved = true;
+  // What is read may itself be a sum of reads, which is not 0 where one of them is.
+  std::vector<Expr>* const collected = std::exchange(guards, nullptr);
   std::vector<std::pair<Expr, NodeId>> conditions;  // inside, otherwise
   std::size_t next = 1;
   std::vector<std::pair<Expr, AxisId>> coordinates;
@@ -122,12 +125,12 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     if (checked[id] && !at.otherwise) continue;
     const Expr inside = where >= 0 && where < bound;
     const Type& varies = graph_.node(coordinate).type;
-    const bool same = guards && otherwise == kNone &&
+    const bool same = collected && otherwise == kNone &&
                       std::ranges::all_of(varies.axes, [&](AxisId a) {
                         return std::ranges::find(uniform, a) != uniform.end();
                       });
     if (same)
-      guards->push_back(inside);
+      collected->push_back(inside);
     else
       conditions.emplace_back(inside, otherwise);
   }
@@ -137,6 +140,7 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
                                            : Halide::cast(result.type(), value(at->second, scope, annihilating));
     result = Halide::select(at->first, result, other);
   }
+  guards = collected;
   return result;
 }
 
