@@ -31,8 +31,11 @@ bool lies_along(const Source& source, NodeId root, AxisId axis) {
       varies = true;
       continue;
     }
-    if (!std::holds_alternative<Map>(node.op) && !std::holds_alternative<Constant>(node.op) &&
-        !std::holds_alternative<Index>(node.op))
+    // Read at one place, the whole of a row is read there.
+    const bool reads = std::holds_alternative<Read>(node.op) && node.inputs.size() == 2 &&
+                       !source.graph.node(node.inputs[1]).type.has(axis);
+    if (!reads && !std::holds_alternative<Map>(node.op) &&
+        !std::holds_alternative<Constant>(node.op) && !std::holds_alternative<Index>(node.op))
       return false;
     for (const NodeId input : node.inputs) stack.push_back(input);
   }

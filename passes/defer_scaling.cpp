@@ -16,9 +16,11 @@ namespace {
 
 using namespace ir;
 
-// n = leaf * scale or leaf / scale; the leaf has all axes, and its fastest one alone.
+// n = leaf * scale or leaf / scale. The leaf, which is stored or read from what is, has all axes,
+// and it alone has its fastest.
 struct Scaling {
   NodeId leaf = kNone, scale = kNone;
+  AxisId fastest = kNone;
   bool divides = false;
 };
 
@@ -51,7 +53,16 @@ class Finder {
            std::ranges::any_of(graph_.axes, [&](const Axis& a) { return a.degree == id; });
   }
 
-  AxisId fastest(NodeId leaf) const { return graph_.node(leaf).type.axes.back(); }
+  // Nothing for what is neither stored nor a read of it at other coordinates of slower axes.
+  std::optional<AxisId> fastest(NodeId leaf) const {
+    const Node& node = graph_.node(leaf);
+    if (stored_.contains(leaf) && !node.type.axes.empty()) return node.type.axes.back();
+    if (!std::holds_alternative<Read>(node.op) || node.inputs.size() != 2) return {};
+    const auto found = stored_.contains(node.inputs[0]) ? fastest(node.inputs[0]) : std::nullopt;
+    const bool moves =
+        found && (graph_.node(node.inputs[1]).type.has(*found) || !node.type.has(*found));
+    return moves ? std::nullopt : found;
+  }
 
   std::optional<Scaling> scaling(NodeId id) const {
     const Node& node = graph_.node(id);
@@ -60,10 +71,11 @@ class Finder {
     for (const std::size_t n : {0, 1}) {
       const NodeId leaf = node.inputs[n], scale = node.inputs[1 - n];
       const Type &all = graph_.node(leaf).type, &some = graph_.node(scale).type;
-      if ((divides && n == 1) || !stored_.contains(leaf) || !is_float(all.dtype) ||
-          some.dtype != Dtype::F32 || all.axes.size() != node.type.axes.size() || all.axes.empty())
+      const std::optional<AxisId> feature = fastest(leaf);
+      if ((divides && n == 1) || !feature || !is_float(all.dtype) || some.dtype != Dtype::F32 ||
+          all.axes.size() != node.type.axes.size())
         continue;
-      if (!some.has(fastest(leaf))) return Scaling{leaf, scale, divides};
+      if (!some.has(*feature)) return Scaling{leaf, scale, *feature, divides};
     }
     return {};
   }
@@ -73,13 +85,12 @@ class Finder {
   bool can_scale(const Kernel& kernel, const Needs& needs, NodeId id,
                  const Scaling& scaling) const {
     const Type& type = graph_.node(id).type;
-    const AxisId feature = fastest(scaling.leaf);
-    if (kernel.lanes != Lanes::Columns || kernel.row == kNone || feature == kernel.column ||
+    if (kernel.lanes != Lanes::Columns || kernel.row == kNone || scaling.fastest == kernel.column ||
         !type.has(kernel.column) || type.has(kernel.row))
       return false;
     const auto moves = [&](NodeId coordinate) {
       const Type& along = graph_.node(coordinate).type;
-      return along.has(kernel.row) || along.has(kernel.column) || along.has(feature);
+      return along.has(kernel.row) || along.has(kernel.column) || along.has(scaling.fastest);
     };
     const auto allows = [&](NodeId user) {
       const Node& node = graph_.node(user);
@@ -89,6 +100,8 @@ class Finder {
       return !std::holds_alternative<Read>(node.op) ||
              std::none_of(node.inputs.begin() + 1, node.inputs.end(), moves);
     };
+    const Node& leaf = graph_.node(scaling.leaf);
+    if (!stored_.contains(scaling.leaf) && moves(leaf.inputs[1])) return false;
     const std::vector<NodeId> users = users_of(id, needs);
     return std::ranges::all_of(users, allows) && (kernel.row_tile == 1 || terms_of(id, needs) <= 1);
   }

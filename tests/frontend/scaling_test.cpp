@@ -45,6 +45,18 @@ t : f32[j]
 out o = sum(j, exp(-abs(sum(d, q * (k / w)))) * (v / t))
 )";
 
+// Keys of other heads, one of which there is not; values of the same for two heads.
+constexpr const char* kReads = R"(
+axis h, g, i, j, d = 64, e = 32
+q : f32[h, i, d]
+k : f32[g, j, d]
+v : f32[g, j, e]
+c = k[g = h - 1]
+u = v[g = h / 2]
+far = q - c * rsqrt(sum(d, c * c) + 1.0)
+out o = sum(j, exp(-sum(d, far * far)) * (u / (1.0 + sum(e, u * u))))
+)";
+
 // Sums of weights, some of them scaled, beside one that brings features.
 constexpr const char* kWeights = R"(
 axis h, i, j, d = 24, e = 16
@@ -105,7 +117,7 @@ Sizes sizes_of(const Graph& graph, std::int64_t rows, std::int64_t columns) {
 }  // namespace
 
 TEST_CASE("scaled keys and values of few rows are what the interpreter says") {
-  for (const char* text : {kCosine, kDistances, kGroups}) {
+  for (const char* text : {kCosine, kDistances, kGroups, kReads}) {
     const Graph graph = parse(text);
     for (const ir::Target& target : codegen::runnable_targets())
       for (const auto& [rows, columns] :
@@ -132,6 +144,22 @@ TEST_CASE("sums of scaled weights are what the interpreter says, in any number o
                                             {.target = std::string(target.name), .threads = 1});
       CHECK_MESSAGE(!differs, differs.value_or(""));
     }
+}
+
+TEST_CASE("a key that is read outside is 0, and what is far from it is not") {
+  const Graph graph = parse(R"(
+axis h, g, i, j, d = 32
+q : f32[h, i, d]
+k : f32[g, j, d]
+far = q - k[g = h - 1]
+out o = sum(j, exp(-sum(d, far * far) * 0.1))
+)");
+  for (const int rows : {1, 4, 100}) {
+    const Sizes sizes = sizes_of(graph, rows, 70);
+    INFO(describe(sizes));
+    const auto differs = compiled_differs(graph, random_inputs(graph, sizes, 1), sizes);
+    CHECK_MESSAGE(!differs, differs.value_or(""));
+  }
 }
 
 TEST_CASE("few rows: quotients of tiny numbers are as good as others") {
