@@ -159,13 +159,15 @@ Expr exp2_any(Expr x) { return exp2_from(select(x > 128.f, 128.f, x), -126.f); }
 Expr wrapping(Fn fn, const std::vector<Expr>& x) {
   std::vector<Expr> bits;
   for (const Expr& each : x) bits.push_back(cast<std::uint32_t>(cast<int>(each)));
+  // Halide folds casts of constants beyond i32 to an error, their bits to what they are.
+  const auto whole = [](const Expr& of) { return reinterpret<int>(of); };
   const Expr zero = cast<std::uint32_t>(0);
   switch (fn) {
-    case Fn::Add: return cast<int>(bits[0] + bits[1]);
-    case Fn::Sub: return cast<int>(bits[0] - bits[1]);
-    case Fn::Mul: return cast<int>(bits[0] * bits[1]);
-    case Fn::Neg: return cast<int>(zero - bits[0]);
-    case Fn::Abs: return cast<int>(select(cast<int>(bits[0]) < 0, zero - bits[0], bits[0]));
+    case Fn::Add: return whole(bits[0] + bits[1]);
+    case Fn::Sub: return whole(bits[0] - bits[1]);
+    case Fn::Mul: return whole(bits[0] * bits[1]);
+    case Fn::Neg: return whole(zero - bits[0]);
+    case Fn::Abs: return whole(select(whole(bits[0]) < 0, zero - bits[0], bits[0]));
     default: return apply(fn, x, Dtype::I32, false);  // of itself
   }
 }

@@ -61,18 +61,20 @@ s = sum(d, q * k)
 )";
 
 // What is asked of every pair: by an operand and by constants, of tensors and of indices.
-constexpr auto kQuotients = std::array<std::string_view, 9>{"x / y",
-                                                            "x % y",
-                                                            "x / 3",
-                                                            "x % 3",
-                                                            "x / -3 + y % -7",
-                                                            "y / -1 - x % -1",
-                                                            "(x + j) / (y - i)",
-                                                            "(i - j) / 5 + (i - j) % 5",
-                                                            "x % size(j) + y / size(i)"};
+constexpr auto kQuotients = std::array<std::string_view, 11>{"x / y",
+                                                             "x % y",
+                                                             "x / 3",
+                                                             "x % 3",
+                                                             "x / -3 + y % -7",
+                                                             "y / -1 - x % -1",
+                                                             "(x + j) / (y - i)",
+                                                             "(i - j) / 5 + (i - j) % 5",
+                                                             "x % size(j) + y / size(i)",
+                                                             "(-2147483647 - 1) / (x - x - 1)",
+                                                             "(-2147483647 - 1) % (y - y - 1)"};
 
 // Beyond i32 for some pairs, also by what a compiler would conclude if it took that for impossible.
-constexpr auto kWrapping = std::array<std::string_view, 14>{"x + y",
+constexpr auto kWrapping = std::array<std::string_view, 17>{"x + y",
                                                             "x - y",
                                                             "x * y",
                                                             "-x - y",
@@ -85,7 +87,10 @@ constexpr auto kWrapping = std::array<std::string_view, 14>{"x + y",
                                                             "max(x + i, y - j) - min(x * j, y + 1)",
                                                             "(i * 100000007 + j * 7777777) * 31",
                                                             "where(x - y > 0, x - y, y - x)",
-                                                            "x * size(j) + y * size(i)"};
+                                                            "x * size(j) + y * size(i)",
+                                                            "x - x - 2147483647 - 2",
+                                                            "(y - y + 65536) * 65537",
+                                                            "abs(x - x - 2147483647 - 1)"};
 
 }  // namespace
 
