@@ -3,7 +3,13 @@
 // A factor or divisor outside of a sum differs from the same inside in one point: inside, a term
 // that is exactly 0 annihilates it even when it is infinite or NaN (DESIGN: masks and padded rows
 // rely on it). So outside it is applied only where the sum is not 0, unless it is known to be
-// harmless. What is left are sums that cancel to exactly 0 while the factor is not finite.
+// harmless.
+//
+// That keeps all finite values and the zeros of masked and padded rows. What is left is a factor that
+// is not finite and meets the sum instead of its terms. Infinite, it gives an infinity where terms
+// of both signs would make NaN; infinite or NaN, it gives 0 where the sum cancels to exactly 0. And
+// the other way round: a sum that cancels to exactly 0 no longer annihilates what it was multiplied
+// with, once its terms are. The signs of all terms would tell, at the price of the sums over again.
 #pragma once
 
 #include <functional>

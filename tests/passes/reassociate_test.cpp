@@ -3,10 +3,14 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "ir/interpret.h"
 #include "ir/text.h"
 #include "passes/extents.h"
 #include "passes/pipeline.h"
@@ -101,6 +105,31 @@ TEST_CASE("reassociate: a factor taken out of a sum is still annihilated by rows
   inputs.at("g").data.assign(inputs.at("g").data.size(), nan);
   const ir::Arrays outputs = ir::interpret(after, inputs, small_sizes(after));
   for (const double x : outputs.at("o").data) CHECK(x == 0);
+}
+
+// The limit that products.h and README tell: the definition is the graph as it is written.
+TEST_CASE("reassociate: an infinite factor meets the sum instead of its terms") {
+  const ir::Graph written = ir::parse(R"(
+axis i, j, d
+q : f32[i, d]
+k : f32[j, d]
+out s = sum(j, sum(d, q * k)))");
+  const ir::Graph reordered = reassociate(written, kTarget);
+  REQUIRE(reordered != written);
+  constexpr double kInf = std::numeric_limits<double>::infinity();
+  const auto value = [&](const ir::Graph& graph, std::vector<double> k) {
+    const ir::Arrays inputs{{"q", {ir::Dtype::F32, {1, 1}, {kInf}}},
+                            {"k", {ir::Dtype::F32, {2, 1}, std::move(k)}}};
+    return ir::interpret(graph, inputs, {}).at("s").data[0];
+  };
+  CHECK(std::isnan(value(written, {1, -2})));
+  CHECK(value(reordered, {1, -2}) == -kInf);
+  CHECK(std::isnan(value(written, {1, -1})));
+  CHECK(value(reordered, {1, -1}) == 0);
+  for (const ir::Graph* graph : {&written, &reordered}) {  // what masks and padding rely on
+    CHECK(value(*graph, {0, 0}) == 0);
+    CHECK(value(*graph, {1, 0}) == kInf);
+  }
 }
 
 TEST_CASE("reassociate: a power by squaring is not unrolled") {
