@@ -222,6 +222,28 @@ out p = sum(j, -(m - m) * v / 2.0)
   CHECK(all_finite(run(compile(graph), graph, inputs, sizes).at("o")));
 }
 
+// The limit that README tells: a quotient that is stored has lost its numerator.
+TEST_CASE("semantics: a numerator of 0 annihilates, unless only the quotient is stored") {
+  constexpr std::string_view kWeights = R"(
+axis i, j, d = 1
+q : f32[i, d]
+k : f32[j, d]
+p = softmax(j, sum(d, q * k))
+out g = sum(i, p * q)
+)";
+  const Graph graph = parse(kWeights);
+  const ir::Arrays inputs{{"q", {f32, {2, 1}, {1, -1}}}, {"k", {f32, {2, 1}, {kInf, 2}}}};
+  check(graph, inputs);
+  CHECK(run(compile(graph), graph, inputs).at("g").data[1] == -1);
+
+  const Graph stores = parse(std::string(kWeights) + "out w = p\n");
+  const ir::Arrays found = run(compile(stores), stores, inputs);
+  const auto differs =
+      difference({{"w", found.at("w")}}, {{"w", ir::interpret(stores, inputs, {}).at("w")}});
+  CHECK_MESSAGE(!differs, differs.value_or(""));
+  CHECK(std::isnan(found.at("g").data[1]));
+}
+
 TEST_CASE("semantics: nothing along an axis") {
   const Graph graph = parse(std::string(kHead) + R"(
 s = sum(d, q * k) * 0.25
