@@ -13,6 +13,7 @@
 #include "fovea/fovea.h"
 #include "frontend/explain.h"
 #include "ir/checks.h"
+#include "ir/rewrite.h"
 #include "passes/accept_kernels.h"
 #include "passes/defer_scaling.h"
 #include "passes/fuse.h"
@@ -83,8 +84,9 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse
   if (!fuse)
     for (passes::Pass& pass : table)
       if (pass.name == "fuse") pass.run = passes::partition_unfused;
-  const ir::Graph start =
-      graph.kernels.empty() ? graph : with_given_kernels(table, graph, target, options.limit);
+  const ir::Graph start = graph.kernels.empty() ? graph
+                          : fuse ? with_given_kernels(table, graph, target, options.limit)
+                                 : ir::with_kernels(graph, {});
   return with_inputs_of(graph,
                         lowerable(passes::run_passes(table, start, target, options), target));
 }

@@ -151,6 +151,13 @@ TEST_CASE("kernels: tiles of one's own are walked, of many rows and of few") {
   }
 }
 
+TEST_CASE("kernels: without fusing, given planes are not walked") {
+  const Graph given = parse(with_kernel(kSoftmax, "x(o) over i, j"));
+  const Sizes sizes{{"i", 130}, {"j", 150}};
+  CHECK(planes_of(compile(given), sizes).kernels == 1);
+  CHECK(planes_of(compile(given, {.fuse = false}), sizes).kernels == 0);
+}
+
 namespace {
 
 // What `compile` makes of a printed graph up to where it looks at its kernels.
