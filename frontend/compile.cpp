@@ -3,24 +3,22 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 
-#include "codegen/program.h"
 #include "codegen/recent.h"
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
 #include "frontend/explain.h"
+#include "frontend/variants.h"
 #include "ir/checks.h"
 #include "ir/rewrite.h"
 #include "passes/accept_kernels.h"
 #include "passes/defer_scaling.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
-#include "passes/plan_buffers.h"
-#include "passes/tile.h"
-#include "runtime/executor.h"
+#include "passes/reassociate.h"
 
 namespace fovea {
 namespace {
@@ -40,55 +38,43 @@ ir::Target choose_target(const std::string& name) {
   return *found;
 }
 
-// Inputs that the passes found needless are inputs still: callers bind them, and they may be all
-// that tells an extent.
-ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
-  std::vector<ir::Node> lost;
-  for (const ir::Node& node : source.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
-    const auto is_same = [&](const ir::Node& other) {
-      const auto* kept = std::get_if<ir::Input>(&other.op);
-      return kept && kept->name == input->name;
-    };
-    if (input && std::ranges::none_of(graph.nodes, is_same)) lost.push_back(node);
-  }
-  graph.nodes.insert(graph.nodes.end(), lost.begin(), lost.end());
-  return graph;
-}
+using Run = decltype(passes::Pass::run);
 
-// A bisection may stop before the passes that code generation cannot do without.
-ir::Graph lowerable(ir::Graph graph, const ir::Target& target) {
-  if (graph.kernels.empty()) graph = passes::partition_unfused(graph, target);
-  const auto is_untiled = [](const ir::Kernel& kernel) {
-    return kernel.row != ir::kNone && kernel.row_tile == 0;
-  };
-  if (std::ranges::any_of(graph.kernels, is_untiled)) graph = passes::tile(graph, target);
-  const auto is_unplanned = [](const ir::Kernel& kernel) {
-    return kernel.slots.size() != kernel.results.size();
-  };
-  if (std::ranges::any_of(graph.kernels, is_unplanned)) graph = passes::plan_buffers(graph, target);
-  return graph;
-}
-
-// A graph that comes with kernels, as far as `fuse` would make its own.
-ir::Graph with_given_kernels(std::span<const passes::Pass> table, const ir::Graph& graph,
-                             const ir::Target& target, std::optional<int> limit) {
-  const passes::RunOptions quiet{.stop_after = "fuse", .limit = limit};
-  return passes::accept_kernels(passes::run_passes(table, graph, target, quiet), target);
-}
-
-// The pipeline, with kernels on planes or without.
-ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target, bool fuse,
+// The pipeline with other passes in place of some.
+ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target,
+                     std::initializer_list<std::pair<Run, Run>> replaced,
                      const passes::RunOptions& options) {
   std::vector<passes::Pass> table(passes::pipeline().begin(), passes::pipeline().end());
-  if (!fuse)
-    for (passes::Pass& pass : table)
-      if (pass.name == "fuse") pass.run = passes::partition_unfused;
-  const ir::Graph start = graph.kernels.empty() ? graph
-                          : fuse ? with_given_kernels(table, graph, target, options.limit)
-                                 : ir::with_kernels(graph, {});
-  return with_inputs_of(graph,
-                        lowerable(passes::run_passes(table, start, target, options), target));
+  for (passes::Pass& pass : table)
+    for (const auto& [run, other] : replaced)
+      if (pass.run == run) pass.run = other;
+  return passes::run_passes(table, graph, target, options);
+}
+
+// All of it, with kernels on planes or without, and contractions in one order or the other. Kernels
+// that the graph comes with stay, as far as `fuse` would make them.
+ir::Graph kernels_of(const ir::Graph& graph, const ir::Target& target, bool fuse, Run order,
+                     const passes::RunOptions& options) {
+  const passes::RunOptions quiet{.stop_after = "fuse", .limit = options.limit};
+  const ir::Graph start =
+      graph.kernels.empty() ? graph
+      : fuse ? passes::accept_kernels(run_passes(graph, target, {}, quiet), target)
+             : ir::with_kernels(graph, {});
+  ir::Graph result = run_passes(start, target,
+                                {{passes::reassociate, order},
+                                 {passes::fuse, fuse ? passes::fuse : passes::partition_unfused}},
+                                options);
+  return frontend::lowerable(graph, std::move(result), target);
+}
+
+// Whether contractions have another order where axes that a run tells are short. Given kernels are
+// of one.
+bool has_short_order(const ir::Graph& graph, const ir::Target& target) {
+  if (!graph.kernels.empty()) return false;
+  const auto ordered = [&](Run order) {
+    return run_passes(graph, target, {{passes::reassociate, order}}, {.stop_after = "reassociate"});
+  };
+  return ordered(passes::reassociate_short) != ordered(passes::reassociate);
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.
@@ -171,26 +157,6 @@ runtime::Binding binding_of(const NamedView& named) {
   return {named.name, {view.data, type_of(view.dtype), shape, strides}};
 }
 
-int thread_count(int asked) {
-  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-}  // namespace
-
-namespace {
-
-// The graph compiled for many rows or for few.
-struct Variant {
-  Variant(Graph tiled, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool)
-      : graph(std::move(tiled)),
-        code(codegen::compile_program(graph, target)),
-        executor(code->program(), std::move(pool)) {}
-
-  Graph graph;
-  std::shared_ptr<const codegen::CompiledProgram> code;
-  runtime::Executor executor;
-};
-
 // Memory for outputs that nobody looks at.
 class Discarded {
  public:
@@ -215,49 +181,8 @@ class Discarded {
   std::vector<NamedView> views_;
 };
 
-// Where a run tells how many rows a plane has.
-class RowCount {
- public:
-  RowCount(const Graph& graph, ir::AxisId axis) : name_(graph.axis(axis).name) {
-    const ir::Extent& extent = graph.axis(axis).extent;
-    if (extent.size() == 1 && extent[0].kind == ir::ExtentTerm::Kind::Number)
-      fixed_ = extent[0].number;
-    for (const ir::Node& node : graph.nodes) {
-      const auto* input = std::get_if<ir::Input>(&node.op);
-      if (!input || !node.type.has(axis)) continue;
-      input_ = input->name;
-      dimension_ = std::ranges::find(node.type.axes, axis) - node.type.axes.begin();
-      break;
-    }
-  }
-
-  bool is_fixed() const { return fixed_ >= 0; }
-
-  // Nothing where neither an input nor the caller tells.
-  std::optional<std::int64_t> rows(std::span<const NamedView> inputs, const Sizes& sizes) const {
-    if (fixed_ >= 0) return fixed_;
-    for (const NamedView& each : inputs)
-      if (each.name == input_ && dimension_ < each.view.shape.end() - each.view.shape.begin())
-        return each.view.shape.begin()[dimension_];
-    const auto given = sizes.find(name_);
-    return given == sizes.end() ? std::nullopt : std::optional(given->second);
-  }
-
- private:
-  std::string name_, input_;
-  std::ptrdiff_t dimension_ = 0;
-  std::int64_t fixed_ = -1;
-};
-
-// Those that a run tells, if it tells any; not where tiles were given with the graph.
-std::vector<RowCount> row_counts(const Graph& source, const Graph& graph) {
-  std::vector<RowCount> result;
-  if (std::ranges::any_of(source.kernels, [](const ir::Kernel& k) { return k.row_tile != 0; }))
-    return result;
-  for (const ir::Kernel& kernel : graph.kernels)
-    if (kernel.row != ir::kNone) result.emplace_back(graph, kernel.row);
-  if (!std::ranges::all_of(result, &RowCount::is_fixed)) std::erase_if(result, &RowCount::is_fixed);
-  return result;
+int thread_count(int asked) {
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 }  // namespace
@@ -268,36 +193,61 @@ struct Kernel::Watch {
   std::vector<runtime::Visits> visits;
 };
 
-// Code for many rows, for fewer and for few is made when it is first needed; what `options.sizes`
-// let expect is made at once.
 struct Kernel::State {
-  enum Fit { kMany, kHalf, kFew, kOne, kFits };
   using Clock = std::chrono::steady_clock;
 
   State(const Graph& given_graph, const Options& given, const ir::Target& row,
         const passes::RunOptions& run)
-      : source(given_graph),
-        options(given),
-        target(row),
-        started(Clock::now()),
-        graph(run_passes(ir::check_reads(source), target, given.fuse, run)),
-        counts(row_counts(source, graph)),
-        pool(std::make_shared<runtime::ThreadPool>()) {
+      : source(given_graph), options(given), target(row) {
+    const auto started = Clock::now();
+    const auto pool = std::make_shared<runtime::ThreadPool>();
+    const Graph checked = ir::check_reads(source);
+    const bool has_tiles =
+        std::ranges::any_of(source.kernels, [](const ir::Kernel& k) { return k.row_tile != 0; });
+    const auto add = [&](Run order, const passes::RunOptions& how) {
+      orders.push_back(std::make_unique<const frontend::Variants>(
+          kernels_of(checked, target, given.fuse, order, how), target, pool, has_tiles));
+    };
+    add(passes::reassociate, run);
+    // A bisection is of one order.
+    if (!run.limit && has_short_order(checked, target)) add(passes::reassociate_short, {});
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
     for (const ir::Node& node : source.nodes)
       if (const auto* input = std::get_if<ir::Input>(&node.op)) names.push_back(input->name);
     first = &variant({}, given.sizes, [] {});
   }
 
-  // Code that is yet to be made is made after `check` has returned.
-  const Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes,
-                         auto&& check) const {
-    const Fit fit = fit_of(inputs, sizes);
-    std::call_once(once[fit], [&] {
-      check();
-      variants[fit] = std::make_unique<const Variant>(tiled_for(fit), target, pool);
-    });
-    return *variants[fit];
+  // The one for short axes where it computes less; it may store what the other one need not, but
+  // nothing that grows without bound. An extent that is not told is a long one.
+  bool is_short(const frontend::Given& given) const {
+    constexpr double kMostStored = 8e6;  // bytes
+    if (orders.size() == 1) return false;
+    const auto here = orders[1]->cost(given);
+    return here.operations < orders[0]->cost(given).operations && here.stored <= kMostStored;
+  }
+
+  const frontend::Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes,
+                                   auto&& check) const {
+    const frontend::Given given{inputs, sizes};
+    return orders[is_short(given) ? 1 : 0]->fitting(given, check);
+  }
+
+  // Why contractions are in that order; nothing where there is but one.
+  std::string reason(const frontend::Given& given) const {
+    if (orders.size() == 1) return {};
+    const auto longer = orders[0]->cost(given), shorter = orders[1]->cost(given);
+    const std::string in_long = fmt::format("{:.4g} operations", longer.operations);
+    const std::string in_short = fmt::format("{:.4g} operations and {:.4g} bytes stored",
+                                             shorter.operations, shorter.stored);
+    return is_short(given)
+               ? fmt::format(
+                     "contracted in the order for short axes, {}; in the order for long "
+                     "ones it would be {}",
+                     in_short, in_long)
+               : fmt::format(
+                     "contracted in the order for long axes, {}; in the order for short "
+                     "ones it would be {}",
+                     in_long, in_short);
   }
 
   // Or memory that must not be written would be, as inputs may be read-only.
@@ -324,36 +274,12 @@ struct Kernel::State {
     });
   }
 
-  Graph tiled_for(Fit fit) const {
-    if (fit == kHalf) return passes::tile_half(graph, target);
-    if (fit != kFew && fit != kOne) return graph;
-    const Graph columns = passes::tile_columns(graph, target, fit == kOne);
-    const Graph deferred = passes::defer_scaling(columns, target);
-    return deferred == columns ? columns : with_inputs_of(source, lowerable(deferred, target));
-  }
-
-  Fit fit_of(std::span<const NamedView> inputs, const Sizes& sizes) const {
-    bool one = !counts.empty(), few = one, half = one;
-    for (const RowCount& count : counts) {
-      const auto rows = count.rows(inputs, sizes);
-      one = one && rows && *rows <= 1;
-      few = few && rows && *rows <= passes::kFewRows;
-      half = half && rows && passes::prefers_half(*rows);
-    }
-    return one ? kOne : few ? kFew : half ? kHalf : kMany;
-  }
-
   Graph source;
   Options options;
   ir::Target target;
-  Clock::time_point started;
-  Graph graph;
-  std::vector<RowCount> counts;
-  std::vector<std::string> names;  // of the inputs
-  std::shared_ptr<runtime::ThreadPool> pool;
-  mutable std::array<std::once_flag, kFits> once;
-  mutable std::array<std::unique_ptr<const Variant>, kFits> variants;
-  const Variant* first = nullptr;
+  std::vector<std::unique_ptr<const frontend::Variants>> orders;  // for long axes, for short ones
+  std::vector<std::string> names;                                 // of the inputs
+  const frontend::Variant* first = nullptr;
   double milliseconds = 0;  // of the passes
 };
 
@@ -371,7 +297,7 @@ std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
   Watch watch;
   run_into(inputs, outputs, sizes, &watch);
-  const Variant& variant = state_->variant(inputs, sizes, [] {});
+  const frontend::Variant& variant = state_->variant(inputs, sizes, [] {});
   const std::vector<runtime::Step>& steps = variant.executor.program().steps;
   std::vector<double> kernels(variant.graph.kernels.size());
   for (std::size_t n = 0; n < kernels.size(); n++)
@@ -398,7 +324,7 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   const auto pass = [](const runtime::Status& status) {
     if (!status.ok()) throw Error(code_of(status.code), status.message);
   };
-  const Variant& variant =
+  const frontend::Variant& variant =
       state_->variant(inputs, sizes, [&] { pass(state_->first->executor.check(bindings, named)); });
   runtime::RunOptions how{.threads = thread_count(state_->options.threads)};
   if (watch) {
@@ -413,7 +339,7 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
 const Graph& Kernel::graph() const { return state_->first->graph; }
 
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
-  const Variant& variant = state_->variant(
+  const frontend::Variant& variant = state_->variant(
       inputs, sizes, [&] { frontend::extents_of(state_->first->graph, sizes, inputs); });
   Watch watch;
   if (state_->are_all_given(inputs) && frontend::visits_by_data(variant.code->program())) {
@@ -422,6 +348,7 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
   }
   Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
                                     thread_count(state_->options.threads), watch.visits);
+  report.order = state_->reason({inputs, sizes});
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();
@@ -430,7 +357,7 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
 }
 
 std::string Kernel::code(std::string_view kernel) const {
-  const Variant& first = *state_->first;
+  const frontend::Variant& first = *state_->first;
   const std::vector<ir::Kernel>& kernels = first.graph.kernels;
   if (!kernel.empty() && std::ranges::find(kernels, kernel, &ir::Kernel::name) == kernels.end()) {
     std::string known;

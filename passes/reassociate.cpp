@@ -191,25 +191,34 @@ class Rebuild {
 };
 
 // The first change that pays, if any does.
-std::optional<Graph> improve(const Graph& graph) {
-  const double before = operations(graph);
+std::optional<Graph> improve(const Graph& graph, double usual) {
+  const double before = operations(graph).at_usual(usual);
   for (NodeId site = 0; site < static_cast<NodeId>(graph.nodes.size()); ++site) {
     for (const Found& found : recognise(graph, site)) {
       Graph after = replace(graph, site, [&](Builder& into, const std::vector<NodeId>& to) {
         return Rebuild(into, to, graph, found)();
       });
-      if (operations(after) < before) return after;
+      if (operations(after).at_usual(usual) < before) return after;
     }
   }
   return {};
 }
 
+Graph reassociate_for(const Graph& graph, double usual) {
+  Graph current = graph;
+  while (std::optional<Graph> better = improve(current, usual)) current = std::move(*better);
+  return current;
+}
+
 }  // namespace
 
 ir::Graph reassociate(const ir::Graph& graph, const ir::Target&) {
-  Graph current = graph;
-  while (std::optional<Graph> better = improve(current)) current = std::move(*better);
-  return current;
+  return reassociate_for(graph, kUsualExtent);
+}
+
+ir::Graph reassociate_short(const ir::Graph& graph, const ir::Target&) {
+  constexpr double kShort = 16;
+  return reassociate_for(graph, kShort);
 }
 
 }  // namespace fovea::passes

@@ -21,6 +21,10 @@
 
 namespace fovea::passes {
 
+// An axis that is known only when run counts as a long one, of 4096.
 ir::Graph reassociate(const ir::Graph& graph, const ir::Target& target);
+
+// The same with such axes counted as short ones: where the orders differ, a run's extents decide.
+ir::Graph reassociate_short(const ir::Graph& graph, const ir::Target& target);
 
 }  // namespace fovea::passes

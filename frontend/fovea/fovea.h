@@ -89,6 +89,7 @@ struct Report {
   double compile_ms = 0;              // from the graph to callable code
   bool cached = false;                // the machine code came from the cache on disk
   double extra_bytes = 0;             // stored between kernels and scratch of all threads
+  std::string order;                  // why contractions are in theirs; empty: there is but one
   std::vector<KernelReport> kernels;  // in the order of execution
 };
 
@@ -136,8 +137,10 @@ class Kernel {
   std::shared_ptr<const State> state_;
 };
 
-// Compiles a graph, or the graph of these outputs, to machine code in memory. Takes some 100 ms, or
-// a few when the cache on disk (FOVEA_CACHE) has it. Errors: those of making the graph;
+// Compiles a graph, or the graph of these outputs, to machine code in memory. Takes some 200 ms,
+// longer the more arithmetic stands on the pair plane, or a few when the cache on disk (FOVEA_CACHE)
+// has it. Where contractions have another order for short axes, runs choose between both by their
+// extents, and the second is compiled when it is first needed. Errors: those of making the graph;
 // Code::invalid_config for an unknown target, a number of threads that is negative or above 1024,
 // or a size that is negative or of no axis;
 // Code::unsupported for a target that this CPU cannot run.

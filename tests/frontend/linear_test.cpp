@@ -59,4 +59,30 @@ TEST_CASE("linear time: features of a performer are never stored for all keys") 
   for (const KernelReport& each : report.kernels) CHECK(each.plane_elements_stored == 0);
 }
 
+TEST_CASE("linear time: few queries or keys are contracted as written, by the extents of a run") {
+  for (const char* name : {"linear", "performer", "linformer"}) {
+    CAPTURE(name);
+    const ops::Mechanism& mechanism = ops::find(name);
+    const Graph graph = mechanism.build(ops::Problem(mechanism.options));
+    const Kernel kernel = compile(graph);
+    const auto sizes = [](std::int64_t i, std::int64_t j) {
+      return Sizes{{"b", 1}, {"h", 2}, {"i", i}, {"j", j}};
+    };
+    const auto report = [&](std::int64_t i, std::int64_t j) { return kernel.explain(sizes(i, j)); };
+    const std::string in_short = "contracted in the order for short axes";
+    CHECK(report(1, 1000).order.starts_with(in_short));
+    CHECK(report(4096, 4096).order.starts_with("contracted in the order for long axes"));
+    CHECK(report(1, 100000).extra_bytes < 8e6);
+    double one = 0, many = 0;
+    for (const KernelReport& each : report(1, 1000).kernels) one += each.flops_all;
+    for (const KernelReport& each : report(2000, 1000).kernels) many += each.flops_all;
+    CHECK(one < many / 4);
+    for (const auto& [i, j] : {std::pair(1, 1), {1, 300}, {5, 300}, {300, 5}, {300, 300}}) {
+      const auto differs =
+          compiled_differs(graph, random_inputs(graph, sizes(i, j), 7), sizes(i, j));
+      CHECK_MESSAGE(!differs, differs.value_or(""));
+    }
+  }
+}
+
 }  // namespace fovea::test

@@ -51,6 +51,7 @@ ordered_json to_json(const Report& report, const std::string& decision,
                        {"cached", report.cached},
                        {"extra_bytes", report.extra_bytes}};
   if (!decision.empty()) json["decision"] = decision;
+  if (!report.order.empty()) json["order"] = report.order;
   if (measured) {
     json["run_us"] = measured->samples.quantile(0.5) * 1e6;
     json["fma_peak_gflops"] = measured->samples.fma_gflops;
@@ -100,6 +101,7 @@ void print_report(const Report& report, const std::string& decision,
              report.threads, report.threads == 1 ? "" : "s", report.compile_ms,
              report.cached ? " (from the cache)" : "", report.extra_bytes);
   if (!decision.empty()) fmt::print("{}\n", decision);
+  if (!report.order.empty()) fmt::print("{}\n", report.order);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     print_kernel(report.kernels[n]);
     if (measured) print_speed(*measured, report.kernels[n], n);

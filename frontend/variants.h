@@ -1,0 +1,93 @@
+// frontend/variants.h — code for one order of contractions: for many rows, for fewer and for few,
+// each made when a run first needs it.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codegen/program.h"
+#include "fovea/fovea.h"
+#include "passes/extents.h"
+#include "passes/tile.h"
+#include "runtime/executor.h"
+
+namespace fovea::frontend {
+
+// What the passes left of `source`, with what code generation cannot do without (a bisection may
+// stop before those passes), and with all inputs.
+ir::Graph lowerable(const ir::Graph& source, ir::Graph graph, const ir::Target& target);
+
+// What a run tells of extents.
+struct Given {
+  std::span<const NamedView> inputs;
+  const Sizes& sizes;
+};
+
+// Where a run tells the extent of an axis.
+class ExtentSource {
+ public:
+  ExtentSource(const Graph& graph, ir::AxisId axis);
+  bool is_fixed() const { return fixed_ >= 0; }
+  // Nothing where neither the text, an input nor the caller tells.
+  std::optional<std::int64_t> extent(const Given& given) const;
+
+ private:
+  std::string name_, input_;
+  std::ptrdiff_t dimension_ = 0;
+  std::int64_t fixed_ = -1;
+};
+
+// A graph with its tiles, and its code.
+struct Variant {
+  Variant(Graph tiled, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool);
+
+  Graph graph;
+  std::shared_ptr<const codegen::CompiledProgram> code;
+  runtime::Executor executor;
+};
+
+class Variants {
+ public:
+  // `has_tiles`: the user gave tiles, which hold for any number of rows.
+  Variants(Graph graph, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool,
+           bool has_tiles);
+
+  // What a run with such extents computes, in elements, and stores between kernels, in bytes.
+  struct Cost {
+    double operations, stored;
+  };
+  Cost cost(const Given& given) const;
+
+  // Code that is yet to be made is made after `check` has returned.
+  template <class Check>
+  const Variant& fitting(const Given& given, Check check) const {
+    const Fit fit = fit_of(given);
+    std::call_once(once_[fit], [&] {
+      check();
+      variants_[fit] = std::make_unique<const Variant>(tiled_for(fit), target_, pool_);
+    });
+    return *variants_[fit];
+  }
+
+ private:
+  enum Fit { kMany, kHalf, kFew, kOne, kFits };
+
+  Fit fit_of(const Given& given) const;
+  Graph tiled_for(Fit fit) const;
+
+  Graph graph_;
+  ir::Target target_;
+  std::shared_ptr<runtime::ThreadPool> pool_;
+  passes::Count operations_, stored_;
+  std::vector<ExtentSource> open_;  // what both depend on
+  std::vector<ExtentSource> rows_;  // of planes: those that a run tells, if it tells any
+  mutable std::array<std::once_flag, kFits> once_;
+  mutable std::array<std::unique_ptr<const Variant>, kFits> variants_;
+};
+
+}  // namespace fovea::frontend
