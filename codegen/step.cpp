@@ -20,6 +20,26 @@ using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
 
+// Arithmetic that register tiles would repeat for every vector of theirs, and Halide look through
+// each time: longer than this, it is a loop over them.
+constexpr int kLongest = 64;  // nodes of an expression, each counted once
+
+bool is_long(const Expr& value) {
+  class Counter : public Halide::Internal::IRGraphVisitor {
+   public:
+    int nodes = 0;
+
+   protected:
+    using IRGraphVisitor::include;
+    void include(const Expr& e) override {
+      ++nodes;
+      IRGraphVisitor::include(e);
+    }
+  } counter;
+  value.accept(&counter);
+  return counter.nodes > kLongest;
+}
+
 class RowsAcross final : public Plane {
  public:
   using Plane::Plane;
@@ -85,8 +105,10 @@ class RowsAcross final : public Plane {
     update.split(r, ro, ri, tiling_.score_rows);
     update.reorder(order(all, heavy ? std::vector<Halide::VarOrRVar>{ri, all.x, all.y, ro}
                                     : std::vector<Halide::VarOrRVar>{ri, ro, all.x, all.y}));
-    update.vectorize(ri, tiling_.lanes).unroll(ri);
-    if (heavy) update.unroll(all.x);
+    update.vectorize(ri, tiling_.lanes);
+    const bool repeats = !is_long(f.update_value(0));
+    if (repeats) update.unroll(ri);
+    if (repeats && heavy) update.unroll(all.x);
     // Its contractions are the head of this register tile.
     for (auto& [key, contraction] : contractions_) {
       if (!used_.contains(contraction.func.name())) continue;
