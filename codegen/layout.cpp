@@ -196,6 +196,7 @@ class Declaration {
       if (degree == kNone) continue;
       invariant(all_.places.contains(degree), "the degree of a ragged axis is stored nowhere");
       all_.symbols[a].largest_of = all_.places.at(degree).buffer;
+      all_.symbols[a].from = from_inputs(graph_, degree);
       all_.symbols[a].size.clear();
     }
   }

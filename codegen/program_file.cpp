@@ -116,6 +116,7 @@ constexpr auto visit_symbol = [](auto& file, auto& symbol) {
   file.text(symbol.name);
   visit_size(file, symbol.size);
   file.number(symbol.largest_of);
+  file.text(symbol.from);
 };
 
 constexpr auto visit_buffer = [](auto& file, auto& buffer) {

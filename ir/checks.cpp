@@ -33,6 +33,31 @@ std::pair<std::string, std::string> demangle(std::string_view name) {
   return {std::string(name.substr(0, length)), std::string(name.substr(length + 1))};
 }
 
+// The names of inputs that a value depends on, in order of their nodes.
+std::set<std::pair<NodeId, std::string>> inputs_of(const Graph& graph, NodeId value,
+                                                   bool with_coordinates) {
+  std::set<std::pair<NodeId, std::string>> inputs;
+  std::set<NodeId> seen;
+  std::vector<NodeId> stack{value};
+  while (!stack.empty()) {
+    const NodeId id = stack.back();
+    stack.pop_back();
+    if (!seen.insert(id).second) continue;
+    const Node& node = graph.node(id);
+    if (const auto* input = std::get_if<Input>(&node.op)) inputs.insert({id, input->name});
+    const bool is_first_only = !with_coordinates && std::holds_alternative<Read>(node.op);
+    stack.insert(stack.end(), node.inputs.begin(),
+                 is_first_only ? node.inputs.begin() + 1 : node.inputs.end());
+  }
+  return inputs;
+}
+
+// Whether an axis is there for one coordinate, which must be 0 (ops/neighbours.cpp).
+bool has_one_element(const Axis& axis) {
+  return axis.extent.size() == 1 && axis.extent[0].kind == ExtentTerm::Kind::Number &&
+         axis.extent[0].number == 1;
+}
+
 class Checker {
  public:
   explicit Checker(const Graph& graph)
@@ -126,11 +151,25 @@ std::vector<ReadCheck> read_checks(const Graph& graph) {
     invariant(n + 1 < graph.outputs.size() && graph.outputs[n + 1].name.starts_with(kHigh),
               "a lower bound of coordinates without its upper bound");
     const auto [axis, read] = demangle(std::string_view(low.name).substr(kLow.size()));
-    all.push_back({low.node, graph.outputs[n + 1].node, find_axis(graph, axis),
-                   fmt::format("{0} coordinate along '{0}'{1}", axis,
-                               read.empty() ? "" : fmt::format(" in '{}'", read))});
+    const AxisId along = find_axis(graph, axis);
+    const std::string what = has_one_element(graph.axis(along)) ? axis
+                             : read.empty()
+                                 ? fmt::format("{0} coordinate along '{0}'", axis)
+                                 : fmt::format("{0} coordinate along '{0}' in '{1}'", axis, read);
+    all.push_back(
+        {low.node, graph.outputs[n + 1].node, along, what + from_inputs(graph, low.node)});
   }
   return all;
+}
+
+std::string from_inputs(const Graph& graph, NodeId value) {
+  if (std::holds_alternative<Input>(graph.node(value).op)) return "";
+  auto inputs = inputs_of(graph, value, false);
+  if (inputs.empty()) inputs = inputs_of(graph, value, true);
+  if (inputs.empty()) return "";
+  std::string names;
+  for (const auto& [id, name] : inputs) names += fmt::format(" '{}'", name);
+  return fmt::format(" (from input{}{})", inputs.size() > 1 ? "s" : "", names);
 }
 
 std::vector<bool> checked_reads(const Graph& graph) {

@@ -23,9 +23,14 @@ bool is_check(const Output& output);
 struct ReadCheck {
   NodeId low, high;
   AxisId axis;
-  std::string what;  // for people: "j coordinate along 'j' in 'a'"
+  std::string what;  // for people: "j coordinate along 'j' in 'a' (from input 'n')"
 };
 std::vector<ReadCheck> read_checks(const Graph& graph);
+
+// Whose numbers an integer value is made of, for messages: " (from input 'start')" or of several
+// " (from inputs 'a' 'b')". Of what is read, not of where, unless nothing else is of an input.
+// Empty for an input itself.
+std::string from_inputs(const Graph& graph, NodeId value);
 
 // By node: whether it is a Read all of whose coordinates without an alternative are checked ones.
 std::vector<bool> checked_reads(const Graph& graph);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "ir/checks.h"
 #include "ir/element.h"
 #include "ir/error.h"
 #include "ir/rewrite.h"
@@ -355,8 +356,9 @@ void Machine::measure_ragged(int degree) {
   for (std::size_t axis = 0; axis < plan_.degrees.size(); ++axis) {
     if (plan_.degrees[axis] != degree) continue;
     require(least >= 0, Code::invalid_input,
-            "tensor '{}' holds {}; expected extents of axis '{}', which are not negative",
-            graph_.node(value(degree).node).name, least, graph_.axes[axis].name);
+            "tensor '{}'{} holds {}; expected extents of axis '{}', which are not negative",
+            graph_.node(value(degree).node).name, from_inputs(graph_, value(degree).node), least,
+            graph_.axes[axis].name);
     local_[axis] = static_cast<std::int64_t>(most);
   }
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/checks.h"
 #include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/interpret_machine.h"
@@ -134,10 +135,17 @@ void Machine::leave(Reading& reading, std::size_t coordinate, std::size_t at, do
   const Reading::Coordinate& of = reading.coordinates[coordinate];
   if (!of.checked || reading.live.load(reading.start, reading.count)[at] == 0) return;
   const Known known{graph_.axes, graph_.nodes};
-  fail(Code::out_of_bounds,
-       "a read of {} is at {} along axis {}; expected 0 to {}, or a value for outside with 'else'",
-       known.call(graph_.node(value(reading.value).node).inputs[0]),
-       static_cast<std::int64_t>(found), known.axis(of.axis).name, extent - 1);
+  const Node& node = graph_.node(value(reading.value).node);
+  const std::vector<Read::Coordinate>& all = std::get<Read>(node.op).at;
+  std::size_t input = 1;
+  for (std::size_t n = 0; all[n].axis != of.axis; ++n) input += all[n].otherwise ? 2 : 1;
+  const auto* own = std::get_if<Input>(&graph_.node(node.inputs[input]).op);
+  fail(
+      Code::out_of_bounds,
+      "a read of {} is at {} along axis {}{}; expected 0 to {}, or a value for outside with 'else'",
+      known.call(node.inputs[0]), static_cast<std::int64_t>(found), known.axis(of.axis).name,
+      own ? fmt::format(" (from input '{}')", own->name) : from_inputs(graph_, node.inputs[input]),
+      extent - 1);
 }
 
 }  // namespace fovea::ir

@@ -227,7 +227,7 @@ Status largest_degree(const Program& program, const Symbol& symbol, const Extent
   const auto larger = [](auto a, auto b) { return a < b ? b : a; };
   const std::int64_t least = extreme(buffer, degrees, smaller);
   if (least < 0) {
-    return failure(Code::invalid_input, "tensor '", buffer.name, "' holds ", least,
+    return failure(Code::invalid_input, "tensor '", buffer.name, "'", symbol.from, " holds ", least,
                    ", expected extents of axis '", symbol.name, "', which are not negative");
   }
   into = extreme(buffer, degrees, larger);

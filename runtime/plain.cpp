@@ -39,7 +39,8 @@ Status run_check(const Workspace& workspace, const Check& check) {
   const std::int64_t low = value(check.low), high = value(check.high);
   if (low >= 0 && high < extent) return {};
   return failure(Code::out_of_bounds, check.what, " is ", low < 0 ? low : high,
-                 ", expected one from 0 to below ", extent);
+                 extent == 1 ? ", expected " : ", expected one from 0 to below ",
+                 extent == 1 ? 0 : extent);
 }
 
 namespace {

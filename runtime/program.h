@@ -25,6 +25,7 @@ struct Symbol {
   std::string name;
   Size size;
   int largest_of = -1;
+  std::string from = {};  // what its elements come from, for messages: " (from input 'x')"
 };
 
 struct Buffer {

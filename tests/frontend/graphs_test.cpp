@@ -61,9 +61,9 @@ void for_each_over_graphs(const Check& check) {
   }
 }
 
-// The code of the error, or "ok"; whatever it is, nothing but the output is written.
-std::string code_of(const Kernel& kernel, const Graph& graph, const ir::Arrays& inputs,
-                    std::int64_t nodes) {
+// The error, or "ok"; whatever it is, nothing but the output is written.
+std::string outcome_of(const Kernel& kernel, const Graph& graph, const ir::Arrays& inputs,
+                       std::int64_t nodes) {
   std::map<std::string, Guarded> memory;
   std::vector<NamedView> from, to;
   for (const auto& [name, array] : inputs)
@@ -77,7 +77,7 @@ std::string code_of(const Kernel& kernel, const Graph& graph, const ir::Arrays& 
   const std::string error = error_of([&] { kernel.run(from, to); });
   CHECK(o.surroundings_intact());
   for (const auto& [name, guarded] : memory) CHECK_MESSAGE(guarded.untouched(), name);
-  return error.empty() ? "ok" : error.substr(0, error.find(':'));
+  return error.empty() ? "ok" : error;
 }
 
 }  // namespace
@@ -90,7 +90,9 @@ TEST_CASE("graphs: lists that do not fit are refused, compiled as interpreted") 
       ir::Arrays inputs = right;
       inputs.at(input).shape = {static_cast<std::int64_t>(data.size())};
       inputs.at(input).data = std::move(data);
-      return code_of(kernel, subject.graph, inputs, 5);
+      const std::string outcome = outcome_of(kernel, subject.graph, inputs, 5);
+      if (outcome != "ok") CHECK_MESSAGE(outcome.find(input) != outcome.npos, outcome);
+      return outcome.substr(0, outcome.find(':'));
     };
     CHECK(with("row_start", {0, 3, 3, 7, 8, 10}) == "ok");
     CHECK(with("row_start", {0, 0, 0, 0, 0, 10}) == "ok");
@@ -107,6 +109,30 @@ TEST_CASE("graphs: lists that do not fit are refused, compiled as interpreted") 
     for (const double wrong : {-1.0, 5.0, 2147483647.0, -2147483648.0})
       CHECK(with("neighbour", {1, 2, 2, 0, 4, 3, 1, wrong, 0, 2}) == "out_of_bounds");
   });
+}
+
+TEST_CASE("graphs: what is wrong with a list is said of the list") {
+  const ops::Mechanism& mechanism = ops::find("gat");
+  const Subject subject = subject_of(mechanism);
+  const ir::Arrays right = inputs_of(mechanism, subject, {3, 0, 4, 1, 2});
+  const Kernel kernel = compile(subject.graph);
+  const auto with = [&](const char* input, std::vector<double> data) {
+    ir::Arrays inputs = right;
+    inputs.at(input).data = std::move(data);
+    const std::string error = error_of([&] { ir::interpret(subject.graph, inputs); });
+    CHECK_MESSAGE(error.find(std::string("(from input '") + input + "')") != error.npos, error);
+    return outcome_of(kernel, subject.graph, inputs, 5);
+  };
+  CHECK(with("neighbour", {1, 2, 2, 0, 4, 3, 1, 5, 0, 2}) ==
+        "out_of_bounds: i coordinate along 'i' (from input 'neighbour') is 5, expected one from 0 "
+        "to below 5");
+  CHECK(with("row_start", {2, 3, 3, 7, 8, 10}) ==
+        "out_of_bounds: edges_before_the_first_row (from input 'row_start') is 2, expected 0");
+  CHECK(with("row_start", {0, 3, 3, 7, 8, 9}) ==
+        "out_of_bounds: edges_after_the_last_row (from input 'row_start') is 1, expected 0");
+  CHECK(with("row_start", {0, 3, 2, 7, 8, 10}) ==
+        "invalid_input: tensor 'degree' (from input 'row_start') holds -1, expected extents of "
+        "axis 'n', which are not negative");
 }
 
 TEST_CASE("graphs: nodes of 0 and of 100 000 neighbours, in no order and often the same") {

@@ -194,7 +194,8 @@ TEST_CASE("reads elsewhere") {
   const auto [code, message] = error_of(x.at(j, at), inputs);
   CHECK(code == Code::out_of_bounds);
   CHECK(message ==
-        "a read of x is at -1 along axis j; expected 0 to 2, or a value for outside with 'else'");
+        "a read of x is at -1 along axis j (from input 'at'); expected 0 to 2, or a value for "
+        "outside with 'else'");
   same(value(x.at(j, argmax(j, x)), inputs), {30});
 
   // both at once: transposition of a square
@@ -230,9 +231,13 @@ TEST_CASE("a ragged axis: rows of a CSR matrix") {
   // a dead point reads wherever it likes, a live one does not
   ir::Arrays wrong = inputs;
   wrong["start"] = ints({0, 2, 2, 6});
-  CHECK(error_of(sum(nb, x.at(j, of)), wrong).second ==
-        "a read of column is at 5 along axis edge; expected 0 to 4, or a value for outside with "
-        "'else'");
+  CHECK(
+      error_of(sum(nb, x.at(j, of)), wrong).second ==
+      "a read of column is at 5 along axis edge (from input 'start'); expected 0 to 4, or a value "
+      "for outside with 'else'");
+  wrong["start"] = ints({0, 2, 1, 5});
+  CHECK(error_of(sum(nb, x.at(j, of)), wrong).second.find("(from input 'start') holds -1; ") !=
+        std::string::npos);
 }
 
 TEST_CASE("a ragged axis has no negative degree") {
