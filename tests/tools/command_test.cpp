@@ -91,6 +91,19 @@ TEST_CASE("what is not on the command line as it should be is the user's error")
                     "exceeds what memory can hold");
 }
 
+TEST_CASE("a magnitude that the output's dtype cannot hold is no difference") {
+  const std::string text =
+      "axis i = 40\nout o = exp(f32(i) * 100.0)\nout s = 0.0 - exp(f32(i) * 7.0)\n";
+  const Outcome same = fovea({"run", "-", "--interpret", "--check"}, text);
+  CAPTURE(same.err);
+  CHECK(same.code == 0);
+  CHECK(contains(same.out, "check o: largest error 0 absolute"));
+  CHECK(contains(same.out, "check s: largest error 0 absolute"));
+  const Outcome compiled = fovea({"run", "-", "--check"}, text);
+  CAPTURE(compiled.err);
+  CHECK(compiled.code == 0);
+}
+
 TEST_CASE("text that does not parse is told by line and column") {
   check_users_error(fovea({"print", "-"}, "axis i\nx : f32[i]\nout o = x *\n"),
                     "syntax_error: 3:12: ");

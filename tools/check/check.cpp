@@ -53,12 +53,12 @@ ir::Arrays interpret(const ir::Graph& graph, const Tensors& inputs, const ir::Si
 
 Deviation compare(const Tensor& found, const ir::Array& expected) {
   invariant(found.shape == expected.shape, "compared tensors have the same shape");
-  const ir::Array array = to_array(found);
+  const ir::Array array = to_array(found), rounded = to_array(from_array(expected));
   Deviation deviation;
   double largest = 0;
   for (std::size_t n = 0; n < array.data.size(); ++n) {
-    deviation.absolute = std::max(deviation.absolute, distance(array.data[n], expected.data[n]));
-    if (std::isfinite(expected.data[n])) largest = std::max(largest, std::abs(expected.data[n]));
+    deviation.absolute = std::max(deviation.absolute, distance(array.data[n], rounded.data[n]));
+    if (std::isfinite(rounded.data[n])) largest = std::max(largest, std::abs(rounded.data[n]));
   }
   deviation.relative = deviation.absolute == 0 ? 0 : deviation.absolute / largest;
   return deviation;
