@@ -47,6 +47,14 @@ std::optional<double> number_of(const Builder& b, NodeId node) {
   return constant == nullptr ? std::nullopt : std::optional(-constant->value);
 }
 
+// Beyond 1 points would be mirrored, below 0 left outside the ball; within 2^-23 of the border f32
+// knows no inside.
+void check_epsilon(std::optional<double> epsilon) {
+  require(!epsilon || (*epsilon > 0x1p-23 && *epsilon < 1), Code::invalid_config,
+          "the epsilon of project_to_ball is {}; expected a number above 2^-23 and below 1",
+          epsilon.value_or(0));
+}
+
 }  // namespace
 
 NodeId make_geometry(Builder& b, const GeometryFn& fn, const GeometryArguments& arguments) {
@@ -56,6 +64,7 @@ NodeId make_geometry(Builder& b, const GeometryFn& fn, const GeometryArguments& 
             "the {} of {} is {}; expected a number above 0",
             fn.name.starts_with("spherical") ? "radius" : "c", fn.name, number.value_or(0));
   }
+  if (fn.name == "project_to_ball") check_epsilon(number_of(b, arguments.values[2]));
   return fn.make(b, arguments);
 }
 

@@ -21,6 +21,7 @@
 namespace fovea {
 
 // x, or if it lies outside the point on its ray with √c |x| = 1 - epsilon. |x|² beyond f32 is NaN.
+// An epsilon that is a number is above 2^-23 and below 1, or an error (invalid_config).
 Tensor project_to_ball(const Axes& d, const Tensor& x, const Tensor& c, const Tensor& epsilon);
 
 // x ⊕ y, not commutative.

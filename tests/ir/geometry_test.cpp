@@ -325,6 +325,14 @@ TEST_CASE("geometry: wrong arguments are told") {
       std::string::npos);
   CHECK(message("exp_map(d, x, x, -1.0)").find("the c of exp_map is -1;") != std::string::npos);
   CHECK(message("project_to_ball(d, x, -2, 0.1)").find("the c of") != std::string::npos);
+  for (const char* epsilon : {"2.0", "1", "0.0", "-3.0", "1e-8", "inf", "nan"}) {
+    CAPTURE(epsilon);
+    CHECK(message(std::string("project_to_ball(d, x, 1.0, ") + epsilon + ")")
+              .find("the epsilon of project_to_ball is ") != std::string::npos);
+  }
+  CHECK(message("project_to_ball(d, x, 1.0, 2.0)")
+            .find("is 2; expected a number above 2^-23 and below 1") != std::string::npos);
+  CHECK(message("project_to_ball(d, x, 1.0, x)") == "no error");
   CHECK(message("frechet_mean(j, d, 1.0, x, -1.0, 1)").find("the c of") != std::string::npos);
   CHECK(message("lorentz_midpoint(j, d, 1.0, x, inf)").find("is inf;") != std::string::npos);
   CHECK(message("spherical_project(d, x, 0)").find("the radius of") != std::string::npos);
