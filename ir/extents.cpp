@@ -138,6 +138,18 @@ std::optional<std::int64_t> combine(ExtentTerm::Kind kind, std::int64_t a, std::
   return fails ? std::nullopt : std::optional(result);
 }
 
+void check_elements(std::string_view input, std::span<const std::int64_t> shape) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const bool is_empty = std::ranges::find(shape, 0) != shape.end();
+  std::int64_t count = 1;
+  for (const std::int64_t extent : shape) {
+    require(is_empty || extent <= kMost / count, Code::input_too_large,
+            "input '{}' has shape [{}]; expected at most {} elements", input,
+            fmt::join(shape, ", "), kMost);
+    count *= is_empty ? 1 : extent;
+  }
+}
+
 std::int64_t element_count(std::span<const std::int64_t> shape) {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 16;
   if (std::ranges::find(shape, 0) != shape.end()) return 0;

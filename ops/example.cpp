@@ -57,6 +57,7 @@ ir::Arrays example_inputs(const Mechanism& mechanism, const Problem& problem,
               "no size is given for axis {} of input {}", graph.axis(axis).name, input->name);
       array.shape.push_back(size->second);
     }
+    ir::check_elements(input->name, array.shape);
     const std::int64_t count = ir::element_count(array.shape);
     for (std::int64_t n = 0; n < count; ++n) {
       array.data.push_back(example_number(array.dtype, random));

@@ -88,7 +88,12 @@ TEST_CASE("what is not on the command line as it should be is the user's error")
   check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=65536", "--size", "j=16777216",
                            "--size", "d=16777216"},
                           "axis i, j, d\nx : f32[i, j, d]\nout o = sum((i, j, d), x)\n"),
-                    "exceeds what memory can hold");
+                    "input 'x' has shape [65536, 16777216, 16777216]; expected at most 2147483647 "
+                    "elements");
+  check_users_error(fovea({"run", "@causal", "--random", "1", "--size", "i=100000", "--size",
+                           "j=100000", "--size", "h=100000"}),
+                    "input_too_large: input 'q' has shape [1, 100000, 100000, 64]; expected at "
+                    "most 2147483647 elements");
 }
 
 TEST_CASE("a magnitude that the output's dtype cannot hold is no difference") {

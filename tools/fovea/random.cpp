@@ -72,6 +72,7 @@ Tensor random_input(const Graph& graph, const ir::Node& input,
   ir::Array array{input.type.dtype, {}, {}};
   for (ir::AxisId axis : input.type.axes)
     array.shape.push_back(extents[static_cast<std::size_t>(axis)]);
+  ir::check_elements(name, array.shape);
   auto next = generator(graph, input, extents);
   array.data.resize(static_cast<std::size_t>(ir::element_count(array.shape)));
   for (double& element : array.data) element = ir::round_to(array.dtype, next(random));
