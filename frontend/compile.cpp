@@ -86,6 +86,15 @@ bool is_same(const Options& a, const Options& b) {
   return a.threads == b.threads && a.sizes == b.sizes && a.fuse == b.fuse;
 }
 
+// Of tensors that a caller has to bind.
+void check_ranks(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes)
+    if (const auto* input = std::get_if<ir::Input>(&node.op))
+      Shape::check_rank(input->name, node.type.axes.size());
+  for (const ir::Output& output : graph.outputs)
+    Shape::check_rank(output.name, graph.node(output.node).type.axes.size());
+}
+
 void check_options(const ir::Graph& graph, const Options& options) {
   require(options.threads >= 0 && options.threads <= runtime::kMostThreads, Code::invalid_config,
           "threads is {}: expected 0 (all of the machine) or more, up to {}", options.threads,
@@ -152,6 +161,12 @@ Code code_of(runtime::Code code) {
 
 runtime::Binding binding_of(const NamedView& named) {
   const View& view = named.view;
+  require(view.dtype <= Dtype::Bool, Code::dimension_mismatch,
+          "the view of '{}' has dtype {}; expected one of fovea::Dtype", named.name,
+          static_cast<int>(view.dtype));
+  require(view.strides.rank() == view.shape.rank(), Code::dimension_mismatch,
+          "the view of '{}' has {} strides; expected one for each of its {} axes", named.name,
+          view.strides.rank(), view.shape.rank());
   const std::span<const std::int64_t> shape(view.shape.begin(), view.shape.end());
   const std::span<const std::int64_t> strides(view.strides.begin(), view.strides.end());
   return {named.name, {view.data, type_of(view.dtype), shape, strides}};
@@ -372,6 +387,7 @@ Kernel compile(const Graph& graph, const Options& options) {
   require(!graph.outputs.empty(), Code::empty_input,
           "the graph has no outputs: expected at least one");
   static codegen::Recent<const Kernel::State> recent;
+  check_ranks(graph);
   const ir::Target target = choose_target(options.target);
   const passes::RunOptions run = passes::options_from_environment();
   if (is_silent(run)) {

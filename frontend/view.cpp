@@ -65,6 +65,11 @@ void check_reach(Dtype dtype, const Shape& shape, const Shape& strides) {
 
 }  // namespace
 
+void Shape::check_rank(std::string_view tensor, std::size_t rank) {
+  require(rank <= static_cast<std::size_t>(kMaxRank), Code::unsupported,
+          "tensor '{}' has {} axes; expected at most {}", tensor, rank, kMaxRank);
+}
+
 void Shape::append(std::int64_t number) {
   require(rank_ < kMaxRank, Code::unsupported,
           "a tensor has more than {} axes; expected at most {}", kMaxRank, kMaxRank);

@@ -9,6 +9,9 @@
 namespace fovea::ops {
 namespace {
 
+// The largest integer of an option: the sum of two is an index still.
+constexpr int kMost = 999999999;
+
 // Letters to insert, delete or replace to make one from the other (Levenshtein 1966).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -58,8 +61,8 @@ double Problem::operator[](std::string_view name) const {
 
 int Problem::integer(std::string_view name, int least) const {
   const double value = (*this)[name];
-  require(value == std::floor(value) && value >= least && value < 1e9, Code::invalid_config,
-          "option {} is {}; expected an integer of at least {}", name, value, least);
+  require(value == std::floor(value) && value >= least && value <= kMost, Code::invalid_config,
+          "option {} is {}; expected an integer from {} to {}", name, value, least, kMost);
   return static_cast<int>(value);
 }
 

@@ -30,7 +30,8 @@ class Problem {
   // options.
   Problem(std::span<const Option> options, const std::map<std::string, double>& given = {});
   double operator[](std::string_view name) const;
-  // As an integer; an error (invalid_config) unless it is one and at least `least`.
+  // As an integer; an error (invalid_config) unless it is one from `least` to
+  // 999999999.
   int integer(std::string_view name, int least = 1) const;
   // An error (invalid_config) unless it is finite and above 0.
   double positive(std::string_view name) const;

@@ -143,7 +143,8 @@ class Kernel {
 // extents, and the second is compiled when it is first needed. Errors: those of making the graph;
 // Code::invalid_config for an unknown target, a number of threads that is negative or above 1024,
 // or a size that is negative or of no axis;
-// Code::unsupported for a target that this CPU cannot run.
+// Code::unsupported for a target that this CPU cannot run and for an input or output of more axes
+// than a Shape holds.
 Kernel compile(const Graph& graph, const Options& options = {});
 Kernel compile(const std::vector<NamedOutput>& outputs, const Options& options = {});
 

@@ -35,6 +35,8 @@ class Shape {
   Shape(std::span<const std::int64_t> numbers) {
     for (std::int64_t number : numbers) append(number);
   }
+  // Code::unsupported, naming the tensor, where its rank is more than kMaxRank.
+  static void check_rank(std::string_view tensor, std::size_t rank);
   int rank() const { return rank_; }
   std::int64_t operator[](int axis) const { return numbers_[static_cast<std::size_t>(axis)]; }
   const std::int64_t* begin() const { return numbers_.data(); }

@@ -11,7 +11,9 @@ constexpr auto kOptions = head_options();
 
 ir::Graph build(const Problem& problem) {
   const Heads x = heads(problem);
-  const Axis r{"r", Extent(x.i) + Extent(x.j) - 1};
+  // n_q + n_k - 1, and 0 where there are neither queries nor keys.
+  const Extent both = Extent(x.i) + Extent(x.j);
+  const Axis r{"r", both - 1 + Extent(1) / (both + 1)};
   const Tensor bias = input("bias", f32, {x.h, r});
   return attention(x, x.score() + bias.at(r, x.i - x.j + (size(x.j) - 1)));
 }

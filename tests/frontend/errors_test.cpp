@@ -335,5 +335,33 @@ TEST_CASE("errors: what is wrong is refused before code is made for it") {
   CHECK(cache.files().size() > made);
 }
 
+TEST_CASE("tensors of more axes than a view holds, and views that view() did not make") {
+  const Graph wide = parse(
+      "axis a, b, c, d, e, f, g, h, i\n"
+      "x : f32[a, b, c, d, e, f, g, h, i]\nout o = sum((a, b), x)\n");
+  CHECK(error_of([&] { compile(wide); }) ==
+        "unsupported: tensor 'x' has 9 axes; expected at most 8");
+  const Graph outer = parse(
+      "axis a, b, c, d, e, f, g, h, i\nx : f32[a, b, c, d, e]\n"
+      "y : f32[f, g, h, i]\nout o = x * y\n");
+  CHECK(error_of([&] { compile(outer); }) ==
+        "unsupported: tensor 'o' has 9 axes; expected at most 8");
+  const Kernel kernel = compile(parse("axis i, j\nx : f32[i, j]\nout o = x + 1.0\n"));
+  std::vector<float> x(6), o(6);
+  const auto error = [&](const View& given) {
+    const NamedView inputs[] = {{"x", given}}, outputs[] = {{"o", view(o.data(), {2, 3})}};
+    return error_of([&] { kernel.run(inputs, outputs); });
+  };
+  View raw{x.data(), Dtype::F32, {2, 3}, {3, 1}};
+  CHECK(error(raw).empty());
+  raw.dtype = static_cast<Dtype>(77);
+  CHECK(error(raw).starts_with("dimension_mismatch: the view of 'x' has dtype 77; expected"));
+  raw = {x.data(), Dtype::F32, {2, 3}, {}};
+  CHECK(error(raw) ==
+        "dimension_mismatch: the view of 'x' has 0 strides; expected one for each of its 2 axes");
+  raw.strides = {3, 1, 1};
+  CHECK(error(raw).starts_with("dimension_mismatch: the view of 'x' has 3 strides"));
+}
+
 }  // namespace
 }  // namespace fovea

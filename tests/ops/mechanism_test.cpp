@@ -41,13 +41,19 @@ TEST_CASE("a problem says which options there are, and what was expected of one"
         }) == "there is no option 'widow'; expected one of: window, causal");
   CHECK(message([] {
           Problem(kOptions, {{"window", 0}}).integer("window");
-        }) == "option window is 0; expected an integer of at least 1");
+        }) == "option window is 0; expected an integer from 1 to 999999999");
+  CHECK(message([] {
+          Problem(kOptions, {{"window", 2147483647}}).integer("window");
+        }) == "option window is 2147483647; expected an integer from 1 to 999999999");
+  CHECK(message([] {
+          Problem(kOptions, {{"window", 1e30}}).integer("window");
+        }) == "option window is 1e+30; expected an integer from 1 to 999999999");
   CHECK(message([] {
           Problem(kOptions, {{"window", 2.5}}).integer("window");
-        }) == "option window is 2.5; expected an integer of at least 1");
+        }) == "option window is 2.5; expected an integer from 1 to 999999999");
   CHECK(message([] {
           Problem(kOptions, {{"window", NAN}}).integer("window");
-        }) == "option window is nan; expected an integer of at least 1");
+        }) == "option window is nan; expected an integer from 1 to 999999999");
   CHECK(message([] {
           Problem(kOptions, {{"window", -1}}).positive("window");
         }) == "option window is -1; expected a number above 0");

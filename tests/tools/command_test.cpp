@@ -70,6 +70,7 @@ TEST_CASE("what is not on the command line as it should be is the user's error")
   check_users_error(fovea({"print", "@casual"}), "causal");
   check_users_error(fovea({"print", "@causal", "-o", "frob=3"}), "frob");
   check_users_error(fovea({"print", "@causal", "-o", "d=many"}), "'many' is not a number");
+  check_users_error(fovea({"print", "@causal", "-o", "d=32", "-o", "d=64"}), "-o d is given twice");
   check_users_error(fovea({"print", "-", "-o", "d=3"}, kAttention), "only an @mechanism");
   check_users_error(fovea({"run", "-", "--random", "1", "--size", "i"}, kAttention), "name=value");
   check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=x"}, kAttention), "'x'");
@@ -94,6 +95,11 @@ TEST_CASE("what is not on the command line as it should be is the user's error")
                            "j=100000", "--size", "h=100000"}),
                     "input_too_large: input 'q' has shape [1, 100000, 100000, 64]; expected at "
                     "most 2147483647 elements");
+  for (const char* interpret : {"--interpret", "--check"})
+    check_users_error(fovea({"run", "-", "--random", "1", interpret},
+                            "axis a = 1, b = 1, c = 1, d = 1, e = 1, f = 1, g = 1, h = 1, i = 1\n"
+                            "wide : f32[a, b, c, d, e, f, g, h, i]\nout o = sum((a, b), wide)\n"),
+                      "unsupported: tensor 'wide' has 9 axes; expected at most 8");
 }
 
 TEST_CASE("a magnitude that the output's dtype cannot hold is no difference") {

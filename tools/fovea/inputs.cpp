@@ -93,7 +93,8 @@ void add_inputs(CLI::App& command, InputArguments& arguments) {
       ->allow_extra_args(false);
   command
       .add_option("--size", arguments.sizes,
-                  "axis=extent of an axis that no input carries; an @mechanism needs i and j")
+                  "axis=extent of an axis that no input carries; for most @mechanisms i and j, for "
+                  "those over graphs i")
       ->allow_extra_args(false);
   command.add_option("--random", arguments.seed,
                      "random numbers from this seed for inputs not given");
@@ -120,10 +121,13 @@ Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments) {
   Inputs inputs;
   inputs.tensors = read_inputs(loaded.graph, arguments.files);
   inputs.sizes = parse_sizes(arguments.sizes);
-  for_each_input(loaded.graph, [&](const ir::Node&, const std::string& name) {
+  for_each_input(loaded.graph, [&](const ir::Node& node, const std::string& name) {
+    Shape::check_rank(name, node.type.axes.size());
     require(arguments.seed || inputs.tensors.contains(name), Code::empty_input,
             "input '{}' is not given; expected --in {}=FILE, or --random SEED", name, name);
   });
+  for (const ir::Output& output : loaded.graph.outputs)
+    Shape::check_rank(output.name, output.layout.size());
   const Shapes shapes = complete_shapes(loaded, inputs.tensors, inputs.sizes);
   inputs.extents = ir::resolve_extents(loaded.graph, shapes, inputs.sizes);
   if (arguments.seed) add_random(inputs, loaded, *arguments.seed);

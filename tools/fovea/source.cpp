@@ -24,7 +24,8 @@ Loaded load_mechanism(const Source& source) {
   std::map<std::string, double> given;
   for (const std::string& option : source.options) {
     const auto [name, value] = split_pair(option, "-o");
-    given[name] = parse_number<double>(value, fmt::format("-o {}", option), "a number");
+    const double number = parse_number<double>(value, fmt::format("-o {}", option), "a number");
+    require(given.emplace(name, number).second, Code::invalid_config, "-o {} is given twice", name);
   }
   ops::Problem problem(mechanism.options, given);
   Graph graph = mechanism.build(problem);

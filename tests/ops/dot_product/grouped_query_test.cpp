@@ -39,7 +39,7 @@ TEST_CASE("query heads that the group does not divide are an error") {
                           {"v", normal({1, 2, 2, 3}, 3)}};
   CHECK_THROWS_AS(evaluate("grouped_query", {{"d", 4}, {"e", 3}, {"group", 2}}, inputs), Error);
   CHECK(error_of("grouped_query", {{"group", 0}}) ==
-        "invalid_config: option group is 0; expected an integer of at least 1");
+        "invalid_config: option group is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

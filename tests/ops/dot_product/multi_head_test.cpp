@@ -8,7 +8,7 @@ TEST_CASE("heads that do not divide the width are an error") {
   CHECK(error_of("multi_head", {{"model", 10}, {"heads", 3}}) ==
         "invalid_config: option heads is 3; expected a divisor of the model's width 10");
   CHECK(error_of("multi_head", {{"heads", 0}}) ==
-        "invalid_config: option heads is 0; expected an integer of at least 1");
+        "invalid_config: option heads is 0; expected an integer from 1 to 999999999");
 }
 
 TEST_CASE("from 1 to 64 heads") {

@@ -51,7 +51,7 @@ TEST_CASE("hops are from 1 to k") {
     CHECK(failure_of("k_hop", kSmall, inputs) == "out_of_bounds");
   }
   CHECK(error_of("k_hop", {{"k", 0}}) ==
-        "invalid_config: option k is 0; expected an integer of at least 1");
+        "invalid_config: option k is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -38,7 +38,7 @@ TEST_CASE("a layer that is none is an error") {
     CHECK(failure_of("layer_encoding", kSmall, inputs) == "out_of_bounds");
   }
   CHECK(error_of("layer_encoding", {{"layers", 0}}) ==
-        "invalid_config: option layers is 0; expected an integer of at least 1");
+        "invalid_config: option layers is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -45,7 +45,7 @@ TEST_CASE("a relation that is none is an error") {
     CHECK(failure_of("relational", options, inputs) == "out_of_bounds");
   }
   CHECK(error_of("relational", {{"relations", 0}}) ==
-        "invalid_config: option relations is 0; expected an integer of at least 1");
+        "invalid_config: option relations is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -18,7 +18,7 @@ TEST_CASE("linformer that projects nothing away is plain attention") {
 
 TEST_CASE("linformer without a mixture is an error") {
   CHECK(error_of("linformer", {{"n", 0}}) ==
-        "invalid_config: option n is 0; expected an integer of at least 1");
+        "invalid_config: option n is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -32,9 +32,9 @@ TEST_CASE("fewer rows than keys are the last ones") {
 
 TEST_CASE("a window of no keys is an error") {
   CHECK(error_of("sliding_window", {{"window", 0}}) ==
-        "invalid_config: option window is 0; expected an integer of at least 1");
+        "invalid_config: option window is 0; expected an integer from 1 to 999999999");
   CHECK(error_of("sliding_window", {{"window", -3}}) ==
-        "invalid_config: option window is -3; expected an integer of at least 1");
+        "invalid_config: option window is -3; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

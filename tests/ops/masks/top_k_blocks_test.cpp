@@ -24,9 +24,9 @@ TEST_CASE("as many blocks as there are, and more, are all keys") {
 
 TEST_CASE("blocks and their number are at least 1") {
   CHECK(error_of("top_k_blocks", {{"k", 0}}) ==
-        "invalid_config: option k is 0; expected an integer of at least 1");
+        "invalid_config: option k is 0; expected an integer from 1 to 999999999");
   CHECK(error_of("top_k_blocks", {{"block", 0}}) ==
-        "invalid_config: option block is 0; expected an integer of at least 1");
+        "invalid_config: option block is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -32,7 +32,7 @@ TEST_CASE("k beyond all keys means all") {
 
 TEST_CASE("fewer than one key is an error") {
   CHECK(error_of("top_k", {{"k", 0}}) ==
-        "invalid_config: option k is 0; expected an integer of at least 1");
+        "invalid_config: option k is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

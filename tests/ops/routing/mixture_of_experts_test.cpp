@@ -63,12 +63,12 @@ TEST_CASE("the balance loss of even probabilities is its weight") {
 
 TEST_CASE("a token has at least one expert and at most all") {
   CHECK(error_of("mixture_of_experts", {{"k", 0}}) ==
-        "invalid_config: option k is 0; expected an integer of at least 1");
+        "invalid_config: option k is 0; expected an integer from 1 to 999999999");
   CHECK(error_of("mixture_of_experts", {{"k", 9}}) ==
         "invalid_config: option k is 9, the experts of a token; expected at most all of them, "
         "which are 8");
   CHECK(error_of("mixture_of_experts", {{"experts", 0}}) ==
-        "invalid_config: option experts is 0; expected an integer of at least 1");
+        "invalid_config: option experts is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

@@ -25,7 +25,7 @@ TEST_CASE("there are four mechanisms to route to") {
   CHECK(error_of("mixture_of_mechanisms", {{"experts", 5}}) ==
         "invalid_config: option experts is 5; expected at most the 4 kinds there are");
   CHECK(error_of("mixture_of_mechanisms", {{"window", 0}}) ==
-        "invalid_config: option window is 0; expected an integer of at least 1");
+        "invalid_config: option window is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test

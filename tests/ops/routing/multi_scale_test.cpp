@@ -23,7 +23,7 @@ TEST_CASE("at its ends the mix is one scale alone") {
 
 TEST_CASE("a scale without a window is an error") {
   CHECK(error_of("multi_scale", {{"window", 0}}) ==
-        "invalid_config: option window is 0; expected an integer of at least 1");
+        "invalid_config: option window is 0; expected an integer from 1 to 999999999");
 }
 
 }  // namespace fovea::ops::test
