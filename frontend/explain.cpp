@@ -6,6 +6,7 @@
 #include <set>
 #include <span>
 
+#include "codegen/lower_program.h"
 #include "ir/carry.h"
 #include "ir/error.h"
 #include "ir/region.h"
@@ -250,6 +251,7 @@ class Explainer {
   KernelReport explain(const ir::Kernel& kernel) {
     KernelReport report;
     report.kernel = kernel.name;
+    report.symbol = codegen::symbol_prefix(step_of(kernel), kernel.name);
     report.why = kernel.reason;
     report.bytes = traffic(graph_, kernel, lengths_, stored_);
     if (kernel.row == kNone) {

@@ -17,9 +17,9 @@ namespace fovea {
 // One code per cause, the same in C++, on the command line and in the bindings.
 enum class Code {
   syntax_error,           // text that does not parse
-  dimension_mismatch,     // shapes, axes or ranks that do not fit
+  dimension_mismatch,     // shapes, axes, ranks or dtypes that do not fit
   empty_input,            // nothing where something is needed
-  invalid_input,          // a value that the caller asked to have checked
+  invalid_input,          // memory, a file or numbers in it that cannot be used
   input_too_large,        // beyond what indices or memory can hold
   invalid_config,         // an option or definition that makes no sense
   out_of_bounds,          // a coordinate outside its axis

@@ -66,7 +66,8 @@ struct Options {
 // What became of one kernel, for given sizes. Tiles are row tiles times column blocks of the pair
 // plane, over all batch coordinates; all 0 for a kernel off the plane.
 struct KernelReport {
-  std::string kernel;                      // its name, the same in gdb and perf
+  std::string kernel;                      // its name
+  std::string symbol;                      // begins the names of its functions in gdb and perf
   std::string why;                         // why it was fused so, or why not
   std::string row_axis, column_axis;       // names; empty off the plane
   std::int64_t rows = 0, columns = 0;      // their extents
@@ -86,7 +87,7 @@ struct KernelReport {
 struct Report {
   std::string target;  // the row that the code is for
   int threads = 0;
-  double compile_ms = 0;              // from the graph to callable code
+  double compile_ms = 0;              // from the graph to callable code, of all kernels together
   bool cached = false;                // the machine code came from the cache on disk
   double extra_bytes = 0;             // stored between kernels and scratch of all threads
   std::string order;                  // why contractions are in theirs; empty: there is but one

@@ -24,6 +24,7 @@ struct Arguments {
 
 ordered_json to_json(const KernelReport& kernel) {
   return {{"kernel", kernel.kernel},
+          {"symbol", kernel.symbol},
           {"why", kernel.why},
           {"row_axis", kernel.row_axis},
           {"column_axis", kernel.column_axis},
@@ -74,7 +75,7 @@ ordered_json to_json(const Report& report, const std::string& decision,
 }
 
 void print_kernel(const KernelReport& kernel) {
-  fmt::print("{}\n  {}\n", kernel.kernel, kernel.why);
+  fmt::print("{}\n  {}\n  symbol   {}\n", kernel.kernel, kernel.why, kernel.symbol);
   if (!kernel.row_axis.empty()) {
     fmt::print("  plane    {} rows along {} x {} columns along {}, {} times\n", kernel.rows,
                kernel.row_axis, kernel.columns, kernel.column_axis, kernel.batch);
@@ -145,7 +146,10 @@ void add_explain(CLI::App& app) {
   command->add_flag("!--no-measure", arguments->measure,
                     "do not run it to measure shares of the peak");
   command->footer(
-      "Inputs that are not given are random (seed 1).\n\n"
+      "Inputs that are not given are random (seed 1). Kernels are compiled together: compile_ms in "
+      "the JSON\nof one is that of all. Functions of a kernel have names that begin with its "
+      "symbol "
+      "in gdb and perf.\n\n"
       "Examples:\n"
       "  fovea explain @causal --size i=4096 --size j=4096\n"
       "  fovea explain attention.fov --size j=1000000 --no-measure --json");
