@@ -83,7 +83,8 @@ bool is_silent(const passes::RunOptions& options) {
 }
 
 bool is_same(const Options& a, const Options& b) {
-  return a.threads == b.threads && a.sizes == b.sizes && a.fuse == b.fuse;
+  return a.threads == b.threads && a.sizes == b.sizes && a.fuse == b.fuse &&
+         a.check_finite == b.check_finite;
 }
 
 // Of tensors that a caller has to bind.
@@ -331,6 +332,7 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   const std::span<runtime::Binding> bindings =
       count > kFew ? std::span(many) : std::span(few).first(count);
   state_->check_sides(inputs, outputs);
+  if (state_->options.check_finite) std::ranges::for_each(inputs, require_finite);
   std::ranges::transform(inputs, bindings.begin(), binding_of);
   std::ranges::transform(outputs, bindings.subspan(inputs.size()).begin(), binding_of);
   std::vector<runtime::NamedSize> named;

@@ -61,6 +61,9 @@ struct Options {
   // false: every contraction and normalisation is a kernel of its own and stores what it makes, the
   // pair plane too. To measure what fusing is worth.
   bool fuse = true;
+  // true: a run refuses inputs of floats that hold NaN or an infinity (Code::invalid_input) before
+  // it computes anything; it reads all of them once more.
+  bool check_finite = false;
 };
 
 // What became of one kernel, for given sizes. Tiles are row tiles times column blocks of the pair
@@ -102,7 +105,8 @@ class Kernel {
   // where no input carries them. Outputs must not overlap each other or the inputs; every element
   // is written. Errors: Code::dimension_mismatch for ranks, extents and dtypes that do not fit;
   // Code::empty_input for a name that is missing; Code::invalid_config for a name that the graph
-  // does not have or that is given twice; Code::invalid_input for overlapping or read-only outputs;
+  // does not have or that is given twice; Code::invalid_input for overlapping or read-only outputs,
+  // and with Options::check_finite for NaN and infinities in inputs;
   // Code::out_of_bounds for a gathered coordinate outside its axis (outputs are then unspecified).
   void run(std::initializer_list<NamedView> inputs, std::initializer_list<NamedView> outputs,
            const Sizes& sizes = {}) const;

@@ -93,6 +93,10 @@ View view(void* pointer, Dtype dtype, const Shape& shape, const Shape& strides);
 View view(const void* pointer, Dtype dtype, const Shape& shape);
 View view(const void* pointer, Dtype dtype, const Shape& shape, const Shape& strides);
 
+// An error (Code::invalid_input) that names the tensor and its first element that is NaN or
+// infinite, if there is one. Integers and bools are finite.
+void require_finite(const NamedView& tensor);
+
 // The dtype of a C++ type: float, std::int32_t, std::uint8_t, std::int8_t, bool. C++20 has no types
 // for bf16, f16 and i4: name those by Dtype.
 template <class T>

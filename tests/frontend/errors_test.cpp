@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -333,6 +334,39 @@ TEST_CASE("errors: what is wrong is refused before code is made for it") {
   call.sizes = {{"m", 5}};
   CHECK_NOTHROW(run());
   CHECK(cache.files().size() > made);
+}
+
+TEST_CASE("inputs that are not finite are refused where the caller asks") {
+  const Graph graph = parse(
+      "axis i, j\nx : f32[i, j]\ny : f16[j]\nn : i32[j]\n"
+      "out o = x * y + n\n");
+  const Kernel kernel = compile(graph, {.check_finite = true}), any = compile(graph);
+  std::vector<float> x(2 * 3, 1), o(x.size());
+  std::vector<std::uint16_t> y(3, 0x3c00);
+  const std::vector<std::int32_t> n(3, -1);
+  const auto error = [&](const Kernel& each) {
+    // x lies transposed.
+    const NamedView inputs[] = {{"x", view(std::as_const(x).data(), {2, 3}, {1, 2})},
+                                {"y", view(y.data(), Dtype::F16, {3})},
+                                {"n", view(n.data(), {3})}};
+    const NamedView outputs[] = {{"o", view(o.data(), {2, 3})}};
+    return error_of([&] { each.run(inputs, outputs); });
+  };
+  CHECK(error(kernel).empty());
+  x[5] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(error(kernel) ==
+        "invalid_input: input 'x' holds NaN at [1, 2]; expected finite numbers, as check_finite "
+        "asks");
+  CHECK(error(any).empty());
+  x[1] = -std::numeric_limits<float>::infinity();
+  CHECK(error(kernel).find("'x' holds -infinity at [1, 0]") != std::string::npos);
+  x[1] = x[5] = std::numeric_limits<float>::max();
+  y[1] = 0x7c00;
+  CHECK(error(kernel).find("'y' holds infinity at [1]") != std::string::npos);
+  y[1] = 0xfe00;
+  CHECK(error(kernel).find("'y' holds NaN at [1]") != std::string::npos);
+  y[1] = 0x7bff;
+  CHECK(error(kernel).empty());
 }
 
 TEST_CASE("tensors of more axes than a view holds, and views that view() did not make") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "fovea/fovea.h"
@@ -113,6 +114,20 @@ TEST_CASE("a magnitude that the output's dtype cannot hold is no difference") {
   const Outcome compiled = fovea({"run", "-", "--check"}, text);
   CAPTURE(compiled.err);
   CHECK(compiled.code == 0);
+}
+
+TEST_CASE("inputs that are not finite are refused with --check-finite") {
+  const Folder folder;
+  Tensor tensor = make_tensor(Dtype::F32, {4});
+  reinterpret_cast<float*>(tensor.bytes.data())[2] = std::numeric_limits<float>::infinity();
+  write_file(folder / "x.npy", write_npy(to_stored(tensor)));
+  const std::string text = "axis i\nx : f32[i]\nout o = x + 1.0\n";
+  for (const char* how : {"--threads=1", "--interpret"}) {
+    const std::string in = "x=" + std::string(folder / "x.npy");
+    CHECK(fovea({"run", "-", "--in", in, how}, text).code == 0);
+    check_users_error(fovea({"run", "-", "--in", in, how, "--check-finite"}, text),
+                      "invalid_input: input 'x' holds infinity at [2]");
+  }
 }
 
 TEST_CASE("text that does not parse is told by line and column") {

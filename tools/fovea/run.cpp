@@ -97,6 +97,7 @@ void run(const Arguments& arguments) {
   const Loaded loaded = load(arguments.source);
   const auto files = destinations(loaded.graph, arguments.out);
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
+  if (arguments.options.check_finite) std::ranges::for_each(views(inputs.tensors), require_finite);
   Tensors outputs;
   if (arguments.interpret) {
     outputs = from_arrays(interpret(loaded.graph, inputs.tensors, inputs.sizes));
@@ -138,6 +139,8 @@ void add_run(CLI::App& app) {
                       "of --check, relative to the largest value");
   command->add_flag("--interpret", arguments->interpret,
                     "interpret in double instead of compiling");
+  command->add_flag("--check-finite", arguments->options.check_finite,
+                    "refuse inputs that hold NaN or an infinity");
   command->footer(
       "Examples:\n"
       "  fovea run attention.fov --in q=q.npy --in k=k.npy --in v=v.npy --out o=o.npy\n"
