@@ -50,7 +50,7 @@ std::string write_matrix(const Folder& folder, const std::string& name, std::int
 }
 
 TEST_CASE("every command has --help with examples") {
-  for (const std::string command : {"run", "list", "print", "dot", "explain", "bench"}) {
+  for (const std::string command : {"run", "list", "print", "dot", "explain", "gallery", "bench"}) {
     const Outcome outcome = fovea({command, "--help"});
     CAPTURE(command);
     CHECK(outcome.code == 0);
@@ -58,7 +58,7 @@ TEST_CASE("every command has --help with examples") {
   }
   const Outcome all = fovea({"--help"});
   CHECK(all.code == 0);
-  for (const char* command : {"run", "list", "print", "dot", "explain", "bench"})
+  for (const char* command : {"run", "list", "print", "dot", "explain", "gallery", "bench"})
     CHECK(contains(all.out, command));
 }
 
