@@ -7,7 +7,7 @@ namespace fovea::codegen {
 namespace {
 
 constexpr std::size_t kAlignment = 128;
-constexpr std::size_t kKept = std::size_t{8} << 20;
+constexpr std::size_t kKept = std::size_t{64} << 20;
 
 // Lies in front of each block, in kAlignment bytes of its own.
 struct Header {
