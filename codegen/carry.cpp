@@ -97,18 +97,21 @@ class CarryFunction {
   }
 
   Expr multiply(const Expr& product, const Factor& factor, const ScopePtr& scope) {
+    emitter_.guards = context_.is_read(factor) ? guards_ : nullptr;
     const Expr x = Halide::cast<float>(emitter_.value(factor.node, scope));
+    emitter_.guards = nullptr;
     if (!product.defined()) return factor.inverted ? 1.F / x : x;
     return factor.inverted ? product / x : product * x;
   }
 
-  // Runs `make` with reads that are outside collected; what it makes counts as 0 where one is.
+  // Runs `make` with factors that are read outside collected; what it makes counts as 0 where one
+  // is.
   template <class Make>
   std::pair<Expr, Expr> guarded(Make make) {
     std::vector<Expr> guards;
-    emitter_.guards = &guards;
+    guards_ = &guards;
     const Expr value = make();
-    emitter_.guards = nullptr;
+    guards_ = nullptr;
     Expr all = Halide::Internal::const_true();
     for (const Expr& guard : guards) all = all && guard;
     return {value, all};
@@ -147,6 +150,9 @@ class CarryFunction {
   Emitter emitter_;
   Function function_;
   Expr row_, from_;
+
+ private:
+  std::vector<Expr>* guards_ = nullptr;
 };
 
 class Absorb : CarryFunction {

@@ -344,7 +344,7 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
   // A read outside is 0 and so is its product: one test for the whole sum.
   Expr result;
   for (const Factor& factor : factors) {
-    emitter_.guards = is_read(factor) ? &guards : nullptr;
+    emitter_.guards = context_.is_read(factor) ? &guards : nullptr;
     const bool takes = scale != 1 && !factor.inverted && context_.is_row_operand(factor.node);
     const Expr x = takes ? packed(factor.node, scale, point_.scope)
                          : Halide::cast<float>(emitter_.value(factor.node, point_.scope));

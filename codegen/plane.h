@@ -142,7 +142,6 @@ class Plane {
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
                              ir::AxisId folded, std::vector<Halide::Expr>& guards);
-  bool is_read(const ir::Factor& factor) const;
   bool is_column(ir::NodeId id) const;
   Halide::Expr column_product(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr with_factor(const Halide::Expr& product, const ir::Factor& factor,

@@ -181,13 +181,6 @@ Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {
   return truth ? value != Halide::cast<std::uint8_t>(0) : value;
 }
 
-// A factor that is 0 where what it reads is outside.
-bool Plane::is_read(const Factor& factor) const {
-  const Node* node = &graph_.node(factor.node);
-  while (as_map(*node, Fn::Cast)) node = &graph_.node(node->inputs[0]);
-  return !factor.inverted && std::holds_alternative<Read>(node->op);
-}
-
 bool Plane::is_column(NodeId id) const {
   const Type& type = graph_.node(id).type;
   return type.has(column_) && !type.has(row_);
@@ -229,7 +222,7 @@ Expr Plane::other_factors(const std::vector<Factor>& factors, const Point& p, Ax
   natural_ = true;
   Expr result;
   for (const Factor& factor : factors) {
-    emitter_.guards = is_read(factor) ? &guards : nullptr;
+    emitter_.guards = context_.is_read(factor) ? &guards : nullptr;
     const Expr x = Halide::cast<float>(emitter_.value(factor.node, p.scope));
     result = with_factor(result, factor, x);
   }

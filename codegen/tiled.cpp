@@ -121,6 +121,16 @@ bool TiledContext::is_row_operand(NodeId id) const {
   return plane_reductions_of(source.graph, id, kernel.row, kernel.column, source.leaves).empty();
 }
 
+bool TiledContext::is_read(const Factor& factor) const {
+  const Node* node = &source.graph.node(factor.node);
+  const auto is_cast = [&] {
+    const auto* map = std::get_if<Map>(&node->op);
+    return map && map->fn == Fn::Cast;
+  };
+  while (is_cast()) node = &source.graph.node(node->inputs[0]);
+  return !factor.inverted && std::holds_alternative<Read>(node->op);
+}
+
 ScopePtr TiledContext::scope(Emitter& emitter, Signature& signature, const Expr& row) const {
   ScopePtr scope = emitter.scope();
   for (std::size_t n = 0; n < region.batch.size(); n++)

@@ -77,6 +77,8 @@ struct TiledContext {
   // Row operands are as far as they go without columns and depend on memory.
   bool is_row_operand(ir::NodeId id) const;
   bool touches_memory(ir::NodeId id) const;
+  // Whether a factor is 0 where what it reads is outside.
+  bool is_read(const ir::Factor& factor) const;
   // Whether some sum follows this maximum: its state is then in units of base 2.
   bool is_followed(ir::NodeId maximum) const;
   bool is_base_two(ir::NodeId maximum) const;

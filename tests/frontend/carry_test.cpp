@@ -83,6 +83,21 @@ out o = sum(j, where(j / 2 < i, -(x / (2.0 + abs(rate))), 0.0) * v)
 )"));
 }
 
+TEST_CASE("carry: a read outside is 0 and so is its product, but not what is more than a product") {
+  check(graph_of(R"(
+s = sum(d, q * k) * rate[h = h - 1]
+out o = sum(j, where(j <= i, s, 0.0) * v)
+)"));
+  check(graph_of(R"(
+s = sum(d, q * k) * (rate[h = h - 1] + 1.0)
+out o = sum(j, where(j <= i, s, 0.0) * v)
+)"));
+  check(graph_of(R"(
+s = sum(d, q * k) * exp(abs(rate[h = h - 1]) * -0.01 * f32(i - j))
+out o = sum(j, where(j <= i, s, 0.0) * v)
+)"));
+}
+
 TEST_CASE("carry: the same bits for every number of threads") {
   const Graph graph = graph_of("out o = sum(j, where(j <= i, sum(d, q * k), 0.0) * v)\n");
   const Sizes sizes{{"i", 500}, {"j", 500}};
