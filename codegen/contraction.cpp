@@ -6,6 +6,7 @@
 #include "codegen/contraction.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -96,8 +97,10 @@ class Multiplication {
 
   // Coordinates of the slowest axis of the loop over terms; 0 where all terms make one chunk.
   void choose_chunk() {
+    constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
     std::int64_t within = 1;
-    for (std::size_t n = 1; n < found_.m.size(); n++) within *= extent_or_some(found_.m[n]);
+    for (std::size_t n = 1; n < found_.m.size(); n++)
+      within = std::min(within * extent_or_some(found_.m[n]), kMost);
     const std::int64_t slowest = signature_.fixed_extent(found_.m[0]);
     signature_.steady = kNone;
     if (slowest >= 0 && slowest * within <= 2 * kTerms) return;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <limits>
 #include <new>
 #include <thread>
 #include <utility>
@@ -13,9 +14,11 @@
 #include "frontend/explain.h"
 #include "frontend/variants.h"
 #include "ir/checks.h"
+#include "ir/extent.h"
 #include "ir/rewrite.h"
 #include "passes/accept_kernels.h"
 #include "passes/defer_scaling.h"
+#include "passes/extents.h"
 #include "passes/fuse.h"
 #include "passes/pipeline.h"
 #include "passes/reassociate.h"
@@ -87,13 +90,27 @@ bool is_same(const Options& a, const Options& b) {
          a.check_finite == b.check_finite;
 }
 
-// Of tensors that a caller has to bind.
-void check_ranks(const ir::Graph& graph) {
+// Of tensors that a caller has to bind: more axes than a view holds, or, where none of them is
+// empty, more elements than indices reach.
+void check_tensors(const ir::Graph& graph) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  const auto check = [&](const std::string& name, const std::vector<ir::AxisId>& axes) {
+    Shape::check_rank(name, axes.size());
+    std::int64_t least = 1;
+    for (const ir::AxisId axis : axes) {
+      const auto more = ir::combine(ir::ExtentTerm::Kind::Mul, least,
+                                    passes::fixed_extent(graph, axis).value_or(1));
+      least = more.value_or(std::numeric_limits<std::int64_t>::max());
+    }
+    require(least <= kMost, Code::input_too_large,
+            "the axes of '{}' whose extents the text fixes make {} elements or more: expected at "
+            "most {}",
+            name, least, kMost);
+  };
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op))
-      Shape::check_rank(input->name, node.type.axes.size());
+    if (const auto* input = std::get_if<ir::Input>(&node.op)) check(input->name, node.type.axes);
   for (const ir::Output& output : graph.outputs)
-    Shape::check_rank(output.name, graph.node(output.node).type.axes.size());
+    check(output.name, graph.node(output.node).type.axes);
 }
 
 void check_options(const ir::Graph& graph, const Options& options) {
@@ -389,7 +406,7 @@ Kernel compile(const Graph& graph, const Options& options) {
   require(!graph.outputs.empty(), Code::empty_input,
           "the graph has no outputs: expected at least one");
   static codegen::Recent<const Kernel::State> recent;
-  check_ranks(graph);
+  check_tensors(graph);
   const ir::Target target = choose_target(options.target);
   const passes::RunOptions run = passes::options_from_environment();
   if (is_silent(run)) {

@@ -1,14 +1,18 @@
 #include "frontend/explain.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <span>
+#include <string_view>
 
 #include "codegen/lower_program.h"
 #include "ir/carry.h"
 #include "ir/error.h"
+#include "ir/extent.h"
 #include "ir/region.h"
 #include "runtime/block_list.h"
 #include "runtime/parts.h"
@@ -27,6 +31,27 @@ double product(const auto& extents, const std::vector<AxisId>& axes) {
   double result = 1;
   for (const AxisId axis : axes) result *= static_cast<double>(extents[axis]);
   return result;
+}
+
+// Refuses what no integer of a report holds.
+std::int64_t integer(std::optional<std::int64_t> count, const ir::Kernel& kernel,
+                     std::string_view what) {
+  require(count.has_value(), Code::input_too_large,
+          "kernel '{}' has too many {} for these extents: expected at most {}", kernel.name, what,
+          std::numeric_limits<std::int64_t>::max());
+  return *count;
+}
+
+std::optional<std::int64_t> times(std::optional<std::int64_t> a, std::int64_t b) {
+  return a ? combine(ExtentTerm::Kind::Mul, *a, b) : a;
+}
+
+std::int64_t count(const Extents& extents, const std::vector<AxisId>& axes,
+                   const ir::Kernel& kernel, std::string_view what) {
+  const auto is_empty = [&](AxisId axis) { return extents[axis] == 0; };
+  std::optional<std::int64_t> all = std::ranges::any_of(axes, is_empty) ? 0 : 1;
+  for (const AxisId axis : axes) all = times(all, extents[axis]);
+  return integer(all, kernel, what);
 }
 
 double bytes_of(const Node& node, const Lengths& extents) {
@@ -232,8 +257,7 @@ class Explainer {
       states += bytes_of(program_.buffers[static_cast<std::size_t>(state.buffer)]);
     for (const int buffer : loop.packed)
       packed += bytes_of(program_.buffers[static_cast<std::size_t>(buffer)]);
-    const auto chains =
-        static_cast<std::int64_t>(product(extents_, region_of(graph_, kernel).batch));
+    const std::int64_t chains = planes_of(kernel, region_of(graph_, kernel));
     if (!runtime::goes_apart(parts, chains, threads_)) return threads_ * (parts + 1) * states;
     const std::int64_t tiles = runtime::tiles_at_once(
         parts, static_cast<std::size_t>(states + packed), static_cast<std::size_t>(states),
@@ -248,6 +272,17 @@ class Explainer {
     return total;
   }
 
+  std::int64_t planes_of(const ir::Kernel& kernel, const Region& region) const {
+    return count(extents_, region.batch, kernel, "planes");
+  }
+
+  void add_stored(const ir::Kernel& kernel, NodeId result, KernelReport& report) const {
+    constexpr std::string_view kWhat = "elements on the plane to store";
+    const std::int64_t more = count(extents_, graph_.node(result).type.axes, kernel, kWhat);
+    report.plane_elements_stored =
+        integer(combine(ExtentTerm::Kind::Add, report.plane_elements_stored, more), kernel, kWhat);
+  }
+
   KernelReport explain(const ir::Kernel& kernel) {
     KernelReport report;
     report.kernel = kernel.name;
@@ -256,19 +291,18 @@ class Explainer {
     report.bytes = traffic(graph_, kernel, lengths_, stored_);
     if (kernel.row == kNone) {
       report.flops = report.flops_all = plain_flops(graph_, kernel, lengths_, stored_);
-      for (const NodeId id : kernel.results) report.plane_elements_stored += plane_elements(id);
+      for (const NodeId id : kernel.results)
+        if (is_on_some_plane(id)) add_stored(kernel, id, report);
       return report;
     }
     for (const NodeId id : kernel.results)
-      if (is_on_plane(graph_, kernel, id))
-        report.plane_elements_stored +=
-            static_cast<std::int64_t>(product(extents_, graph_.node(id).type.axes));
+      if (is_on_plane(graph_, kernel, id)) add_stored(kernel, id, report);
     const Region region = region_of(graph_, kernel);
     report.row_axis = graph_.axis(kernel.row).name;
     report.column_axis = graph_.axis(kernel.column).name;
     report.rows = extents_[kernel.row];
     report.columns = extents_[kernel.column];
-    report.batch = static_cast<std::int64_t>(product(extents_, region.batch));
+    report.batch = planes_of(kernel, region);
     report.row_tile = kernel.row_tile;
     report.column_block = kernel.column_block;
     report.chunk = kernel.chunk;
@@ -299,26 +333,26 @@ class Explainer {
            static_cast<double>(report.rows + report.columns);
   }
 
-  // Elements that a result has on the plane of two axes of unknown extent, if it is on one.
-  std::int64_t plane_elements(NodeId id) const {
+  // Whether a result of a kernel off the plane is on one of two axes of unknown extent.
+  bool is_on_some_plane(NodeId id) const {
     const Node& node = graph_.node(id);
     for (const ir::Kernel& other : graph_.kernels)
       if (other.row != kNone && node.type.has(other.row) && node.type.has(other.column))
-        return static_cast<std::int64_t>(product(extents_, node.type.axes));
+        return true;
     int open = 0;
     bool computed = false;
     for (const AxisId axis : node.type.axes)
       open += graph_.axis(axis).extent.empty() && extents_[axis] > 1;
     for (const NodeId input : node.inputs)
       computed |= !std::holds_alternative<Input>(graph_.node(input).op);
-    if (open < 2 || !computed) return 0;
+    if (open < 2 || !computed) return false;
     // A stored value that some kernel folds along one of its own open axes.
     for (const Node& user : graph_.nodes)
       if (const Reduce* reduce = std::get_if<Reduce>(&user.op);
           reduce && node.type.has(reduce->axis) && graph_.axis(reduce->axis).extent.empty() &&
           depends(user, id))
-        return static_cast<std::int64_t>(product(extents_, node.type.axes));
-    return 0;
+        return true;
+    return false;
   }
 
   bool depends(const Node& user, NodeId id) const {
@@ -384,7 +418,10 @@ class Explainer {
         visits += lister.visits(row, list);
       }
     }
-    return planes == 0 ? runtime::Visits{} : visits * (report.batch / planes);
+    if (planes == 0) return {};
+    const std::int64_t copies = report.batch / planes;
+    integer(times(visits.full + visits.partial + visits.empty, copies), kernel, "tiles");
+    return visits * copies;
   }
 
   static bool known(const runtime::Predicate& predicate,

@@ -116,6 +116,21 @@ TEST_CASE("errors: options of a compilation") {
   }
 }
 
+TEST_CASE("errors: fixed extents of more elements than indices reach") {
+  const auto compiled_with = [](std::string_view input) {
+    return error_of([&] {
+      compile(
+          parse(fmt::format("axis i, a = 65536, b = 65536, c = 2147483647, d = 3, z = 0\n"
+                            "x : f32[{}]\nout o = sum(a, x)\n",
+                            input)));
+    });
+  };
+  CHECK(compiled_with("i, a") == "");
+  check(compiled_with("i, a, b"), Code::input_too_large, {"'x'", "4294967296", "2147483647"});
+  check(compiled_with("i, a, b, c, d"), Code::input_too_large, {"'x'", "9223372036854775807"});
+  CHECK(compiled_with("i, a, b, z") == "");
+}
+
 TEST_CASE("errors: tensors that are missing, unknown or given twice") {
   Call call;
   call.inputs.pop_back();

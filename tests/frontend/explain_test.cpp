@@ -163,6 +163,25 @@ TEST_CASE("explain counts what a run visits where data decide, computed ones too
         });
 }
 
+TEST_CASE("explain refuses counts that no integer holds") {
+  const std::string head = "axis b, c, h, i, j, d = 16\nq : f32[b, c, h, i, d]\nk : f32[b, j, d]\n";
+  const std::string body = "out o = sum(j, softmax(j, sum(d, q * k)) * k)\n";
+  const Graph graph = parse(head + body);
+  const auto explained = [&](const Options& options, std::int64_t batch) {
+    return compile(graph, options)
+        .explain({{"b", batch}, {"c", batch}, {"h", batch}, {"i", 100}, {"j", 1000}});
+  };
+  const Report fused = explained({}, 500'000);
+  CHECK(on_plane(fused).batch == 125'000'000'000'000'000);
+  CHECK(on_plane(fused).tiles_full > 0);
+  const auto refused = [&](const Options& options, std::int64_t batch) {
+    return message_of([&] { explained(options, batch); });
+  };
+  CHECK(refused({}, 2'000'000).find("too many tiles") != std::string::npos);
+  CHECK(refused({}, 2'000'000'000).find("too many planes") != std::string::npos);
+  CHECK(refused({.fuse = false}, 2'000'000).find("too many elements") != std::string::npos);
+}
+
 TEST_CASE("explain says which extents are missing and which names are unknown") {
   const Kernel kernel = compile(parse(kCausal));
   CHECK(message_of([&] {
