@@ -57,6 +57,17 @@ far = q - c * rsqrt(sum(d, c * c) + 1.0)
 out o = sum(j, exp(-sum(d, far * far)) * (u / (1.0 + sum(e, u * u))))
 )";
 
+// One scale made of another, by which the same values are scaled too.
+constexpr const char* kScales = R"(
+axis h, i, j, d = 24, e = 16
+q : f32[h, i, d]
+k : f32[h, j, d]
+v : f32[h, j, e]
+z = sum(e, v * v) + 1.0
+far = sum(j, 1.0 / (1.0 + sum(d, (q - k) * (q - k))) * (v * (2.0 / z))) - v * z
+out o = sum(j, 1.0 / (1.0 + sum(e, far * far)))
+)";
+
 // Sums of weights, some of them scaled, beside one that brings features.
 constexpr const char* kWeights = R"(
 axis h, i, j, d = 24, e = 16
@@ -117,7 +128,7 @@ Sizes sizes_of(const Graph& graph, std::int64_t rows, std::int64_t columns) {
 }  // namespace
 
 TEST_CASE("scaled keys and values of few rows are what the interpreter says") {
-  for (const char* text : {kCosine, kDistances, kGroups, kReads}) {
+  for (const char* text : {kCosine, kDistances, kGroups, kReads, kScales}) {
     const Graph graph = parse(text);
     for (const ir::Target& target : codegen::runnable_targets())
       for (const auto& [rows, columns] :
