@@ -195,7 +195,14 @@ class Parser {
       declared.row = expect_name("the row axis, or _");
       if (accept(",")) declared.column = expect_name("the column axis");
     }
-    while (here().kind == Token::Kind::Name) attribute(declared);
+    std::vector<std::string_view> given;
+    while (here().kind == Token::Kind::Name) {
+      const Token& key = here();
+      if (std::ranges::find(given, key.text) != given.end())
+        fail(key.at, fmt::format("'{}' a second time", key.text), "each setting once");
+      given.push_back(key.text);
+      attribute(declared);
+    }
     if (declared.shared.has_value() != (declared.kernel.members > 0))
       fail(declared.at, declared.shared ? "share= without members=" : "members= without share=",
            "both or neither");

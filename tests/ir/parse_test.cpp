@@ -402,6 +402,12 @@ TEST_CASE("errors of the text") {
       {"out o = 1\nkernel k(o) slots=-1",
        "syntax_error 2:19: found '-', expected an integer\n"
        "kernel k(o) slots=-1\n                  ^"},
+      {"out o = 1\nkernel k(o) rows=8 chunk=2 rows=8",
+       "syntax_error 2:28: found 'rows' a second time, expected each setting once\n"
+       "kernel k(o) rows=8 chunk=2 rows=8\n                           ^"},
+      {"out o = 1\nkernel k(o) because \"so\" because \"thus\"",
+       "syntax_error 2:26: found 'because' a second time, expected each setting once\n"
+       "kernel k(o) because \"so\" because \"thus\"\n                         ^"},
       {"out o = 1\nkernel k(o) because \"so",
        "syntax_error 2:21: found a string without an end, expected '\"' on the same line\n"
        "kernel k(o) because \"so\n                    ^"},
