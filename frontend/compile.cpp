@@ -58,11 +58,9 @@ ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target,
 // that the graph comes with stay, as far as `fuse` would make them.
 ir::Graph kernels_of(const ir::Graph& graph, const ir::Target& target, bool fuse, Run order,
                      const passes::RunOptions& options) {
-  const passes::RunOptions quiet{.stop_after = "fuse", .limit = options.limit};
-  const ir::Graph start =
-      graph.kernels.empty() ? graph
-      : fuse ? passes::accept_kernels(run_passes(graph, target, {}, quiet), target)
-             : ir::with_kernels(graph, {});
+  const ir::Graph start = fuse ? passes::accept_given_kernels(graph, target, options.limit)
+                          : graph.kernels.empty() ? graph
+                                                  : ir::with_kernels(graph, {});
   ir::Graph result = run_passes(start, target,
                                 {{passes::reassociate, order},
                                  {passes::fuse, fuse ? passes::fuse : passes::partition_unfused}},

@@ -15,6 +15,7 @@
 #include "passes/block_mask.h"
 #include "passes/carry.h"
 #include "passes/fuse.h"
+#include "passes/pipeline.h"
 #include "passes/tile.h"
 
 namespace fovea::passes {
@@ -182,6 +183,12 @@ Graph accept_kernels(const Graph& graph, const Target& target) {
     check_tiles(given.kernels[n], found.kernels[n].carries, few.kernels[n]);
   }
   return given;
+}
+
+Graph accept_given_kernels(const Graph& graph, const Target& target, std::optional<int> limit) {
+  if (graph.kernels.empty()) return graph;
+  const RunOptions quiet{.stop_after = "fuse", .limit = limit};
+  return accept_kernels(run_pipeline(graph, target, quiet), target);
 }
 
 }  // namespace fovea::passes

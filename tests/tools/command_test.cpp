@@ -164,6 +164,22 @@ TEST_CASE("print writes text that parses to the same graph") {
   check_users_error(fovea({"print", "-", "--after", "fuse", "--target", "z80"}, kAttention), "z80");
 }
 
+TEST_CASE("kernels that a graph comes with are taken or refused as when it is compiled") {
+  const std::string taken =
+      std::string(kAttention) + "kernel x(o) over i, j rows=48 columns=48 chunk=4\n";
+  const std::string refused = std::string(kAttention) + "kernel x(o) over _, j\n";
+  for (const char* command : {"print", "dot"}) {
+    CAPTURE(command);
+    for (const std::string& text : {taken, refused}) CHECK(fovea({command, "-"}, text).code == 0);
+    for (const char* pass : {"simplify", "fuse", "plan_buffers"}) {
+      CHECK(fovea({command, "-", "--after", pass}, taken).code == 0);
+      check_users_error(fovea({command, "-", "--after", pass}, refused), "kernel x(o) over _, j");
+    }
+  }
+  check_users_error(fovea({"run", "-", "--random", "1", "--size", "i=3", "--size", "j=3"}, refused),
+                    "kernel x(o) over _, j");
+}
+
 TEST_CASE("dot draws") {
   const Folder folder;
   CHECK(fovea({"dot", "-"}, kAttention).out.find("digraph") == 0);

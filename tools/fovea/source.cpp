@@ -4,6 +4,7 @@
 #include <map>
 
 #include "codegen/targets.h"
+#include "passes/accept_kernels.h"
 #include "passes/pipeline.h"
 #include "tools/io/files.h"
 
@@ -85,7 +86,9 @@ Graph after_pass(const Graph& graph, const std::string& pass, const std::string&
   if (pass.empty()) return graph;
   passes::RunOptions options = passes::options_from_environment();
   options.stop_after = pass;
-  return passes::run_pipeline(graph, choose_target(target), options);
+  const ir::Target row = choose_target(target);
+  return passes::run_pipeline(passes::accept_given_kernels(graph, row, options.limit), row,
+                              options);
 }
 
 }  // namespace fovea::tools
