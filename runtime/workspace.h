@@ -184,7 +184,8 @@ class Workspace {
 
 // Checks one tensor by itself (rank, type, extents, strides) and fills in what follows from them.
 Status examine(const Buffer& buffer, const View& view, Bound& into);
-// Checks the pointers of a run: missing, misaligned, outputs that overlap something.
+// Checks the pointers of a run: missing, misaligned, outputs that share memory with something, or
+// with strides that make it hard to tell.
 Status check_memory(const Program& program, std::span<const Bound> bound);
 // The largest element of an integer array, 0 if it has none; negative ones are errors.
 Status largest_degree(const Program& program, const Symbol& symbol, const Extents& degrees,

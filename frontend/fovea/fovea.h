@@ -102,8 +102,8 @@ class Kernel {
  public:
   // Computes the outputs. Every input and output of the graph is bound by name to a view of its
   // dtype, whose shape follows the declared layout. Extents come from the inputs, and from `sizes`
-  // where no input carries them. Outputs must not overlap each other or the inputs; every element
-  // is written. Errors: Code::dimension_mismatch for ranks, extents and dtypes that do not fit;
+  // where no input carries them. Outputs must not share memory with each other or the inputs, but
+  // may lie between their elements; every element is written. Errors: Code::dimension_mismatch for ranks, extents and dtypes that do not fit;
   // Code::empty_input for a name that is missing; Code::invalid_config for a name that the graph
   // does not have or that is given twice; Code::invalid_input for overlapping or read-only outputs,
   // and with Options::check_finite for NaN and infinities in inputs;

@@ -235,6 +235,38 @@ TEST_CASE("errors: outputs that may not be written") {
   call.fails(Code::invalid_input, {"'second'", "strides [0]", "its own place"});
 }
 
+TEST_CASE("outputs may lie between the elements of each other and of inputs") {
+  const Graph graph = parse(R"(
+axis i, j
+x : f32[i, j]
+out twice = x * 2.0
+out more = x + 1.0
+)");
+  const Kernel kernel = compile(graph, {.threads = 1});
+  constexpr std::int64_t kRows = 50, kColumns = 20;
+  constexpr std::size_t kSize = kRows * kColumns * 3;
+  std::vector<float> memory(2 * kSize);
+  const auto third = [&](std::int64_t first) {
+    return view(memory.data() + first, {kRows, kColumns}, {3 * kColumns, 3});
+  };
+  for (std::size_t n = 0; n < kSize; n += 3) memory[n] = static_cast<float>(n);
+  kernel.run({{"x", third(0)}}, {{"twice", third(1)}, {"more", third(2)}});
+  bool right = true;
+  for (std::size_t n = 0; n < kSize; n += 3) {
+    const auto x = static_cast<float>(n);
+    right &= memory[n] == x && memory[n + 1] == 2 * x && memory[n + 2] == x + 1;
+  }
+  CHECK(right);
+  // The last element of one is the first of the other.
+  std::vector<float> other(kRows * kColumns);
+  const auto run = [&](std::int64_t first) {
+    kernel.run({{"x", view(other.data(), {kRows, kColumns})}},
+               {{"twice", third(1)}, {"more", third(first)}});
+  };
+  check(error_of([&] { run(kSize - 2); }), Code::invalid_input, {"'twice'", "'more'", "overlaps"});
+  CHECK(error_of([&] { run(kSize - 1); }) == "");
+}
+
 TEST_CASE("errors: pointers") {
   Call call;
   call.keys().data = nullptr;
