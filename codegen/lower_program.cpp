@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <chrono>
 #include <set>
+#include <span>
 #include <utility>
 
 #include "codegen/lower.h"
@@ -57,11 +59,11 @@ class Lowering {
       if (std::holds_alternative<Input>(graph_.node(id).op)) there.insert(id);
     check(checks, there);
     for (const Kernel& kernel : graph_.kernels) {
-      add(kernel.row == kNone ? plain(kernel) : tiled(kernel));
+      timed([&] { return kernel.row == kNone ? plain(kernel) : tiled(kernel); });
       there.insert(kernel.results.begin(), kernel.results.end());
       check(checks, there);
     }
-    for (const Copy& copy : layout_.copies) add(this->copy(copy));
+    for (const Copy& copy : layout_.copies) timed([&] { return this->copy(copy); });
     return std::move(result_);
   }
 
@@ -73,7 +75,26 @@ class Lowering {
   }
 
  private:
-  void add(Step step) { result_.program.steps.push_back(std::move(step)); }
+  void add(Step step, LoweredProgram::Effort effort) {
+    result_.program.steps.push_back(std::move(step));
+    result_.efforts.push_back(effort);
+  }
+
+  // Adds the step that is made; waiting for other threads that lower does not count.
+  template <class Make>
+  void timed(const Make& make) {
+    const auto lock = halide_lock();
+    const auto start = std::chrono::steady_clock::now();
+    const std::size_t before = result_.functions.size();
+    Step step = make();
+    LoweredProgram::Effort effort;
+    for (const Bitcode& function : std::span(result_.functions).subspan(before))
+      effort.bytes += function.bytes.size();
+    const std::chrono::duration<double, std::milli> spent =
+        std::chrono::steady_clock::now() - start;
+    effort.milliseconds = spent.count();
+    add(std::move(step), effort);
+  }
 
   // What the next step's functions are called.
   std::string symbol(std::string_view step, std::string_view part) const {
@@ -105,7 +126,6 @@ class Lowering {
   }
 
   Step plain(const Kernel& kernel) {
-    const auto lock = halide_lock();
     const std::string name = symbol(kernel.name, "");
     Step step;
     step.name = kernel.name;
@@ -144,7 +164,6 @@ class Lowering {
   }
 
   Step tiled(const Kernel& kernel) {
-    const auto lock = halide_lock();
     const Region region = region_of(graph_, kernel);
     if (kernel.shared != kNone) check_shared(graph_, kernel, region);
     const Source from = source(kernel, symbol(kernel.name, ""));
@@ -219,7 +238,6 @@ class Lowering {
   }
 
   Step copy(const Copy& copy) {
-    const auto lock = halide_lock();
     Step step;
     step.name = copy.name + "_copy";
     step.kind = Step::Kind::plain;
@@ -240,7 +258,7 @@ class Lowering {
       step.name = "check" + std::to_string(result_.program.steps.size());
       step.check = {layout_.places.at(each.low).buffer, layout_.places.at(each.high).buffer,
                     each.axis, each.what};
-      add(std::move(step));
+      add(std::move(step), {});
       return true;
     });
   }

@@ -2,6 +2,7 @@
 // functions, not yet machine code.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
@@ -16,8 +17,15 @@
 namespace fovea::codegen {
 
 struct LoweredProgram {
+  // What a step took so far, and how much it left to be made machine code.
+  struct Effort {
+    double milliseconds = 0;
+    std::size_t bytes = 0;  // of bitcode
+  };
+
   runtime::Program program;  // calls without functions
   std::vector<Bitcode> functions;
+  std::vector<Effort> efforts;  // one a step
 };
 
 // Of a graph after all passes. The first steps that are no checks are the kernels, in

@@ -25,7 +25,7 @@ namespace {
 class Compiled : public CompiledProgram {
  public:
   Compiled(const ir::Graph& graph, const ir::Target& target) : graph_(graph), target_(target) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     const Cache cache;
     const std::string description = describe();
     cached_ = restore(cache.get(description));
@@ -34,8 +34,7 @@ class Compiled : public CompiledProgram {
       return static_cast<Compiled*>(context)->exact(static_cast<std::size_t>(step));
     };
     program_.context = this;
-    milliseconds_ =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    milliseconds_ = milliseconds_since(start);
   }
 
   bool is_of(const ir::Graph& graph, const ir::Target& target) const {
@@ -45,6 +44,7 @@ class Compiled : public CompiledProgram {
   const runtime::Program& program() const override { return program_; }
   double milliseconds() const override { return milliseconds_; }
   bool cached() const override { return cached_; }
+  std::span<const double> step_milliseconds() const override { return step_milliseconds_; }
 
   std::string assembly(std::string_view step) const override {
     std::vector<Bitcode> wanted = lower_program(graph_, target_).functions;
@@ -53,6 +53,12 @@ class Compiled : public CompiledProgram {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
+  static double milliseconds_since(Clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+
   std::string describe() const {
     return fmt::format("program\n{}\n{}\n{}", compiler_version(target_), source_hash(),
                        ir::print(graph_));
@@ -60,11 +66,21 @@ class Compiled : public CompiledProgram {
 
   void compile(const Cache& cache, const std::string& description) {
     LoweredProgram lowered = lower_program(graph_, target_);
+    const auto start = Clock::now();
     const std::string object = codegen::object(lowered.functions, target_);
+    share_out(lowered.efforts, milliseconds_since(start));
     program_ = std::move(lowered.program);
     const bool complete = link(object);
     invariant(complete, "a compiled function is missing");
     if (cache.is_on()) cache.put(description, write_program(program_, object));
+  }
+
+  void share_out(const std::vector<LoweredProgram::Effort>& efforts, double milliseconds) {
+    double all = 0;
+    for (const LoweredProgram::Effort& each : efforts) all += static_cast<double>(each.bytes);
+    for (const LoweredProgram::Effort& each : efforts)
+      step_milliseconds_.push_back(each.milliseconds +
+                                   milliseconds * static_cast<double>(each.bytes) / all);
   }
 
   bool restore(const std::optional<std::string>& bytes) {
@@ -119,6 +135,7 @@ class Compiled : public CompiledProgram {
   std::shared_ptr<const LoadedObject> code_;
   bool cached_ = false;
   double milliseconds_ = 0;
+  std::vector<double> step_milliseconds_;
   std::mutex exact_mutex_;
   std::map<std::size_t, Exact> exact_;
 };

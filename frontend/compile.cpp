@@ -324,17 +324,26 @@ void Kernel::run(std::span<const NamedView> inputs, std::span<const NamedView> o
   run_into(inputs, outputs, sizes, nullptr);
 }
 
+namespace {
+
+// What steps took, for the kernels that they are of; 0 for steps that are not there.
+std::vector<double> by_kernel(const frontend::Variant& variant, std::span<const double> steps) {
+  std::vector<double> kernels(variant.graph.kernels.size());
+  for (std::size_t n = 0; n < kernels.size(); n++)
+    for (std::size_t step = 0; step < steps.size(); step++)
+      if (variant.code->program().steps[step].name == variant.graph.kernels[n].name)
+        kernels[n] += steps[step];
+  return kernels;
+}
+
+}  // namespace
+
 std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
   Watch watch;
   run_into(inputs, outputs, sizes, &watch);
   const frontend::Variant& variant = state_->variant(inputs, sizes, [] {});
-  const std::vector<runtime::Step>& steps = variant.executor.program().steps;
-  std::vector<double> kernels(variant.graph.kernels.size());
-  for (std::size_t n = 0; n < kernels.size(); n++)
-    for (std::size_t step = 0; step < steps.size(); step++)
-      if (steps[step].name == variant.graph.kernels[n].name) kernels[n] += watch.times[step];
-  return kernels;
+  return by_kernel(variant, watch.times);
 }
 
 void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedView> outputs,
@@ -385,6 +394,8 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();
   report.cached = variant.code->cached();
+  const std::vector<double> own = by_kernel(variant, variant.code->step_milliseconds());
+  for (std::size_t n = 0; n < own.size(); n++) report.kernels[n].compile_ms = own[n];
   return report;
 }
 

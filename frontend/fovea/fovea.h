@@ -85,6 +85,9 @@ struct KernelReport {
   double flops_all = 0;                    // over the whole plane
   double bytes = 0;                        // read and written once each: inputs and results
   std::int64_t plane_elements_stored = 0;  // of results on the pair plane; 0 when fused
+  // Making its code: lowering it, and its share by size of the machine code, which is made for all
+  // kernels together; 0 where that came from the cache on disk.
+  double compile_ms = 0;
 };
 
 struct Report {
@@ -103,7 +106,8 @@ class Kernel {
   // Computes the outputs. Every input and output of the graph is bound by name to a view of its
   // dtype, whose shape follows the declared layout. Extents come from the inputs, and from `sizes`
   // where no input carries them. Outputs must not share memory with each other or the inputs, but
-  // may lie between their elements; every element is written. Errors: Code::dimension_mismatch for ranks, extents and dtypes that do not fit;
+  // may lie between their elements; every element is written. Errors: Code::dimension_mismatch for
+  // ranks, extents and dtypes that do not fit;
   // Code::empty_input for a name that is missing; Code::invalid_config for a name that the graph
   // does not have or that is given twice; Code::invalid_input for overlapping or read-only outputs,
   // and with Options::check_finite for NaN and infinities in inputs;
@@ -143,13 +147,12 @@ class Kernel {
 };
 
 // Compiles a graph, or the graph of these outputs, to machine code in memory. Takes some 200 ms,
-// longer the more arithmetic stands on the pair plane, or a few when the cache on disk (FOVEA_CACHE)
-// has it. Where contractions have another order for short axes, runs choose between both by their
-// extents, and the second is compiled when it is first needed. Errors: those of making the graph;
-// Code::invalid_config for an unknown target, a number of threads that is negative or above 1024,
-// or a size that is negative or of no axis;
-// Code::unsupported for a target that this CPU cannot run and for an input or output of more axes
-// than a Shape holds.
+// longer the more arithmetic stands on the pair plane, or a few when the cache on disk
+// (FOVEA_CACHE) has it. Where contractions have another order for short axes, runs choose between
+// both by their extents, and the second is compiled when it is first needed. Errors: those of
+// making the graph; Code::invalid_config for an unknown target, a number of threads that is
+// negative or above 1024, or a size that is negative or of no axis; Code::unsupported for a target
+// that this CPU cannot run and for an input or output of more axes than a Shape holds.
 Kernel compile(const Graph& graph, const Options& options = {});
 Kernel compile(const std::vector<NamedOutput>& outputs, const Options& options = {});
 

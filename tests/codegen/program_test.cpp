@@ -5,12 +5,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -127,10 +130,15 @@ TEST_CASE("a program is compiled once, and then comes from the disk with the sam
     CHECK(is_right(first, in));
     assembly = program->assembly("o");
     MESSAGE("cold: ", program->milliseconds(), " ms");
+    const std::span<const double> steps = program->step_milliseconds();
+    CHECK(steps.size() == program->program().steps.size());
+    CHECK(std::ranges::all_of(steps, [](double each) { return each > 0; }));
+    CHECK(std::accumulate(steps.begin(), steps.end(), 0.0) <= program->milliseconds());
   }
   CHECK(scratch.files().size() == 1);
   const auto program = compile();
   CHECK(program->cached());
+  CHECK(program->step_milliseconds().empty());
   CHECK(run(*program, in) == first);
   CHECK(program->assembly("o") == assembly);
   CHECK(assembly.size() > 1000);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fovea/fovea.h"
+#include "tests/codegen/environment.h"
 
 namespace fovea {
 namespace {
@@ -180,6 +181,24 @@ TEST_CASE("explain refuses counts that no integer holds") {
   CHECK(refused({}, 2'000'000).find("too many tiles") != std::string::npos);
   CHECK(refused({}, 2'000'000'000).find("too many planes") != std::string::npos);
   CHECK(refused({.fuse = false}, 2'000'000).find("too many elements") != std::string::npos);
+}
+
+TEST_CASE("explain tells what each kernel took to compile, of what all took") {
+  const Environment off("FOVEA_CACHE", "off");
+  const Kernel kernel = compile(parse(R"(
+axis i, j, d = 20
+x : f32[i, d]
+y = cumsum(i, x)
+out o = sum(j, softmax(j, sum(d, y * x[i = j])) * j)
+)"));
+  const Report report = kernel.explain({{"i", 300}, {"j", 300}});
+  REQUIRE(report.kernels.size() >= 2);
+  double all = 0;
+  for (const KernelReport& each : report.kernels) {
+    CHECK(each.compile_ms > 0);
+    all += each.compile_ms;
+  }
+  CHECK(all <= report.compile_ms);
 }
 
 TEST_CASE("explain says which extents are missing and which names are unknown") {

@@ -41,7 +41,8 @@ ordered_json to_json(const KernelReport& kernel) {
           {"flops", kernel.flops},
           {"flops_all", kernel.flops_all},
           {"bytes", kernel.bytes},
-          {"plane_elements_stored", kernel.plane_elements_stored}};
+          {"plane_elements_stored", kernel.plane_elements_stored},
+          {"compile_ms", kernel.compile_ms}};
 }
 
 ordered_json to_json(const Report& report, const std::string& decision,
@@ -63,7 +64,6 @@ ordered_json to_json(const Report& report, const std::string& decision,
   json["kernels"] = ordered_json::array();
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     ordered_json one = to_json(report.kernels[n]);
-    one["compile_ms"] = report.compile_ms;
     if (measured) {
       one["run_us"] = measured->kernel_seconds[n] * 1e6;
       one["share_of_fma_peak"] = measured->share_of_peak(report.kernels[n], n);
@@ -146,10 +146,10 @@ void add_explain(CLI::App& app) {
   command->add_flag("!--no-measure", arguments->measure,
                     "do not run it to measure shares of the peak");
   command->footer(
-      "Inputs that are not given are random (seed 1). Kernels are compiled together: compile_ms in "
-      "the JSON\nof one is that of all. Functions of a kernel have names that begin with its "
-      "symbol "
-      "in gdb and perf.\n\n"
+      "Inputs that are not given are random (seed 1). In the JSON, compile_ms of a kernel is what "
+      "its own code\ntook, 0 if it came from the cache. Functions of a kernel have names that "
+      "begin "
+      "with its symbol in gdb\nand perf.\n\n"
       "Examples:\n"
       "  fovea explain @causal --size i=4096 --size j=4096\n"
       "  fovea explain attention.fov --size j=1000000 --no-measure --json");
