@@ -26,9 +26,13 @@ UnitBall::UnitBall(const Axis& d, const Tensor& x, double c, double epsilon)
   gap = where(outside, 1 - border * border, max(1.0 - given, epsilon));
 }
 
+Tensor acosh_above_one(const Tensor& excess) {
+  return log1p(excess + sqrt(excess * (excess + 2.0)));
+}
+
 Tensor hyperbolic_weights(const Axis& j, const Tensor& excess, double scale, double longest) {
   constexpr double kVanishing = 60;  // e^-60 is far from the least f32
-  const Tensor distance = log1p(excess + sqrt(excess * (excess + 2.0)));
+  const Tensor distance = acosh_above_one(excess);
   // exp(-log1p(y)) is 1 / (1 + y), which simplify knows.
   const Tensor score = std::abs(scale - 1) < 1e-12 ? -distance : distance * -scale;
   return scale * longest < kVanishing ? exp(score) : softmax(j, score.named("s"));

@@ -27,6 +27,9 @@ struct UnitBall {
   Tensor gap;      // 1 - |p|², above epsilon
 };
 
+// acosh(1 + excess), to the last digits of a small excess.
+Tensor acosh_above_one(const Tensor& excess);
+
 // exp(-scale acosh(1 + excess)) for all that is seen, to any common factor of a row: where no
 // distance is longer than `longest`, weights cannot vanish, and no maximum is needed.
 Tensor hyperbolic_weights(const Axis& j, const Tensor& excess, double scale, double longest);

@@ -17,23 +17,47 @@ namespace {
 constexpr auto kOptions = head_options(kCurvature, kTemperature);
 constexpr double kLongest = std::numeric_limits<double>::infinity();  // inputs have no border
 
-// √c times the time.
-Tensor time_of(const Axis& d, const Tensor& x, double c) { return sqrt(sum(d, x * x) * c + 1.0); }
+// Points of the hyperboloid along some axis, from their coordinates of space.
+struct Points {
+  Tensor far;   // 1 + √c time
+  Tensor ball;  // in the ball
+};
+
+Points points_of(const Axis& d, const Tensor& x, double c) {
+  const Tensor far = sqrt(sum(d, x * x) * c + 1.0) + 1.0;
+  return {far, x * (std::sqrt(c) / far)};
+}
+
+// cosh(√c distance) - 1, for 1 - |q'|² = 2 / (1 + √c time).
+Tensor excess_of(const Axis& d, const Points& q, const Points& k) {
+  const Tensor apart = q.ball - k.ball;
+  return sum(d, apart * apart) * (q.far * 0.5) * k.far;
+}
+
+// Of √(time² - c |space|²) f32 leaves (time / length)² times the error of both sums, which is some
+// 3e-7. Rows beyond this are walked again, and of other rows no tile is.
+constexpr double kFar = 2;  // time / length
+
+// The length of Σ p x, by which it is scaled back. It is also Σ p cosh(√c distance) to the point
+// where that leads, of terms that are at least 1, and by the square of the distance longer to a
+// point near by: as good as the sums themselves up to a time of some 100 lengths.
+Tensor length_of(const Heads& x, const Tensor& p, const Points& v, const Tensor& space, double c) {
+  const Tensor time = sum(x.j, p * (v.far - 1.0).named("v_time"));
+  const Tensor length = sqrt(max(time * time - sum(x.e, space * space) * c, 1.0));
+  const Tensor far = time > length * kFar;
+  const Points near{(time + length) / length, space * (std::sqrt(c) / (time + length))};
+  const Tensor excess = sum(x.j, where(far, p * excess_of(x.e, near, v), 0.0));
+  return where(far, excess + 1.0, length);
+}
 
 ir::Graph build(const Problem& problem) {
-  const double c = problem.positive("c"), root = std::sqrt(c);
-  const double scale = 1 / (problem.positive("temperature") * root);
+  const double c = problem.positive("c");
+  const double scale = 1 / (problem.positive("temperature") * std::sqrt(c));
   const Heads x = heads(problem);
-  const Tensor q_far = time_of(x.d, x.q, c) + 1.0, k_far = time_of(x.d, x.k, c) + 1.0;
-  const Tensor q = (x.q * (root / q_far)).named("q_ball");
-  const Tensor k = (x.k * (root / k_far)).named("k_ball");
-  // cosh(√c distance) - 1, for 1 - |q'|² = 2 / (1 + √c time).
-  const Tensor excess =
-      sum(x.d, (q - k) * (q - k)) * (q_far * 0.5).named("q_stretch") * k_far.named("k_stretch");
-  const Tensor p = hyperbolic_weights(x.j, excess, scale, kLongest).named("p");
-  const Tensor space = sum(x.j, p * x.v), time = sum(x.j, p * time_of(x.e, x.v, c));
-  const Tensor squared = time * time - c * sum(x.e, space * space);
-  return graph_of(x, {{"o", space * rsqrt(where(squared > 0.0, squared, 1.0))}});
+  const Points q = points_of(x.d, x.q, c), k = points_of(x.d, x.k, c), v = points_of(x.e, x.v, c);
+  const Tensor p = hyperbolic_weights(x.j, excess_of(x.d, q, k), scale, kLongest).named("p");
+  const Tensor space = sum(x.j, p * x.v);
+  return graph_of(x, {{"o", space / length_of(x, p, v, space, c)}});
 }
 
 ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes&) {
