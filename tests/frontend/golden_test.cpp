@@ -26,20 +26,24 @@ ir::Array array(std::vector<std::int64_t> shape, Values data) {
 }
 
 // A value per output.
+void check_on(const ir::Target& target, const Graph& graph, const ir::Arrays& inputs,
+              const std::map<std::string, Values>& expected) {
+  INFO(target.name);
+  const Kernel kernel = compile(graph, {.target = std::string(target.name), .threads = 1});
+  const ir::Arrays found = run(kernel, graph, inputs);
+  for (const auto& [output, values] : expected) {
+    INFO(output);
+    REQUIRE(found.at(output).data.size() == values.size());
+    for (std::size_t n = 0; n < values.size(); ++n)
+      CHECK(std::abs(found.at(output).data[n] - values[n]) <=
+            1e-5 * std::max(1.0, std::abs(values[n])));
+  }
+}
+
 void check(const Graph& graph, const ir::Arrays& inputs,
            const std::map<std::string, Values>& expected) {
-  for (const ir::Target& target : codegen::runnable_targets()) {
-    INFO(target.name);
-    const Kernel kernel = compile(graph, {.target = std::string(target.name), .threads = 1});
-    const ir::Arrays found = run(kernel, graph, inputs);
-    for (const auto& [output, values] : expected) {
-      INFO(output);
-      REQUIRE(found.at(output).data.size() == values.size());
-      for (std::size_t n = 0; n < values.size(); ++n)
-        CHECK(std::abs(found.at(output).data[n] - values[n]) <=
-              1e-5 * std::max(1.0, std::abs(values[n])));
-    }
-  }
+  for (const ir::Target& target : codegen::runnable_targets())
+    check_on(target, graph, inputs, expected);
 }
 
 Graph graph_of(std::string_view name, const std::map<std::string, double>& options) {
@@ -112,6 +116,20 @@ out midpoint = einstein_midpoint(j, d, w, x, 1.0)
                           {"k", array({1, 1, 3, 2}, {at(.5), 0, 0, at(.3), -at(.2), 0})},
                           {"v", array({1, 1, 3, 2}, kPoints)}};
   check(graph_of("poincare", {{"d", 2}, {"e", 2}}), inputs, {{"o", {.324284, .109580}}});
+}
+
+TEST_CASE("golden: the Fréchet mean of three points in the ball") {
+  // Steps are kernels of their own, which take seconds to compile: on one row of the table, and as
+  // many steps as bring the mean within 6e-6.
+  const Graph graph = parse(R"(
+axis j, d = 2
+w : f32[j]
+x : f32[j, d]
+out mean = frechet_mean(j, d, w, x, 1.0, 14)
+)");
+  check_on(codegen::runnable_targets().front(), graph,
+           {{"w", array({3}, {.5, .3, .2})}, {"x", array({3, 2}, kPoints)}},
+           {{"mean", {.411192, .048519}}});
 }
 
 TEST_CASE("golden: two steps towards the Fréchet mean, compiled as interpreted") {

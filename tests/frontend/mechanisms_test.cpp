@@ -1,11 +1,14 @@
-// Every mechanism, compiled for every row of the target table that this machine runs, beside what
-// its graph means. Each is a subcase, which ctest runs as a test of its own (`-sc=causal` by hand).
+// Every mechanism, compiled for every row of the target table that this machine runs, and with the
+// options that defaults do not reach, beside what its graph means. Each is a subcase, which ctest
+// runs as a test of its own (`-sc=causal` by hand).
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +17,7 @@
 #include "codegen/targets.h"
 #include "ops/mechanism.h"
 #include "tests/frontend/support.h"
+#include "tests/ops/variants.h"
 
 namespace fovea::test {
 namespace {
@@ -23,6 +27,11 @@ struct Extents {
 };
 constexpr auto kExtents = std::array<Extents, 9>{
     {{1, 1}, {2, 7}, {7, 2}, {1, 129}, {65, 64}, {64, 129}, {129, 65}, {3, 1000}, {1000, 65}}};
+
+// Many rows and few are compiled apart, which takes most of the time: of other options than the
+// defaults, every second has many, the rest few.
+constexpr auto kManyRows = std::array<Extents, 1>{{{65, 64}}};
+constexpr auto kFewRows = std::array<Extents, 2>{{{2, 7}, {7, 130}}};
 
 // How tensors lie, and how many threads take part.
 struct Manner {
@@ -70,25 +79,38 @@ Example example_of(const Subject& subject, Extents extents) {
   return example;
 }
 
-Subject subject_of(const ops::Mechanism& mechanism, const std::map<std::string, double>& given) {
+Subject subject_of(const ops::Mechanism& mechanism, const std::map<std::string, double>& given,
+                   std::span<const Extents> all) {
   const ops::Problem problem(mechanism.options, given);
   Subject subject{mechanism, problem, mechanism.build(problem), {}};
-  for (const Extents& extents : kExtents) {
+  for (const Extents& extents : all) {
     subject.examples.push_back(example_of(subject, extents));
   }
   return subject;
 }
 
-void check(const Subject& subject, const std::string& target, Manner manner) {
-  INFO(target << " with " << manner.threads << " threads, layout "
-              << static_cast<int>(manner.layout));
-  const Kernel kernel = compile(subject.graph, {.target = target, .threads = manner.threads});
+void check(const Subject& subject, const Options& options, Layout layout) {
+  INFO(options.target << " with " << options.threads << " threads, layout "
+                      << static_cast<int>(layout));
+  const Kernel kernel = compile(subject.graph, options);
   for (const Example& example : subject.examples) {
     INFO(describe(example.sizes));
-    const auto found = run(kernel, subject.graph, example.inputs, example.sizes, manner.layout);
+    const auto found = run(kernel, subject.graph, example.inputs, example.sizes, layout);
     const auto differs = difference(found, example.expected, subject.mechanism.tolerance);
     CHECK_MESSAGE(!differs, differs.value_or(""));
   }
+}
+
+void check_variant(const ops::Mechanism& mechanism, std::size_t n) {
+  const ops::test::Options& options = ops::test::kVariants[n].options;
+  std::string text;
+  for (const auto& [option, value] : options) text += fmt::format(" {}={}", option, value);
+  INFO(text);
+  const std::span<const Extents> few = kFewRows, many = kManyRows;
+  const Subject subject =
+      subject_of(mechanism, ops::test::declared(mechanism, ops::test::small_options(options)),
+                 n % 2 == 0 ? many : few);
+  check(subject, {.sizes = subject.examples[0].sizes}, Layout::Dense);
 }
 
 }  // namespace
@@ -96,10 +118,20 @@ void check(const Subject& subject, const std::string& target, Manner manner) {
 TEST_CASE("mechanisms: compiled = interpreted") {
   for (const ops::Mechanism* mechanism : ops::all()) {
     SUBCASE(std::string(mechanism->name).c_str()) {
-      const Subject subject = subject_of(*mechanism, small_widths(*mechanism));
+      const Subject subject = subject_of(*mechanism, small_widths(*mechanism), kExtents);
       for (const ir::Target& target : codegen::runnable_targets()) {
-        for (const Manner& manner : kManners) check(subject, std::string(target.name), manner);
+        for (const auto& [layout, threads] : kManners)
+          check(subject, {.target = std::string(target.name), .threads = threads}, layout);
       }
+    }
+  }
+}
+
+TEST_CASE("mechanisms: with other options, compiled = interpreted") {
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    SUBCASE(std::string(mechanism->name).c_str()) {
+      for (std::size_t n = 0; n < ops::test::kVariants.size(); ++n)
+        if (ops::test::kVariants[n].name == mechanism->name) check_variant(*mechanism, n);
     }
   }
 }

@@ -9,24 +9,6 @@
 
 namespace fovea::ops::test {
 
-Options small_options(const Options& given) {
-  Options options{{"d", 6},     {"e", 5},      {"model", 12}, {"memory", 5},
-                  {"heads", 3}, {"window", 3}, {"global", 2}, {"stride", 3},
-                  {"block", 3}, {"k", 4},      {"c", 3},      {"random", 2},
-                  {"seed", 5},  {"m", 9},      {"n", 5},      {"hidden", 7}};
-  for (const auto& [name, value] : given) options[name] = value;
-  return options;
-}
-
-Options declared(const Mechanism& mechanism, const Options& options) {
-  Options known;
-  for (const Option& option : mechanism.options) {
-    const auto found = options.find(std::string(option.name));
-    if (found != options.end()) known.insert(*found);
-  }
-  return known;
-}
-
 ir::Array array(std::vector<std::int64_t> shape, std::vector<double> data, ir::Dtype dtype) {
   return {dtype, std::move(shape), std::move(data)};
 }

@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "ops/mechanism.h"
+#include "tests/ops/variants.h"
 
 namespace fovea::ops::test {
 
-using Options = std::map<std::string, double>;
 using Rows = std::vector<std::vector<double>>;
-
-// Options small enough that 13 keys have several windows, blocks and heads, but for those given.
-Options small_options(const Options& given = {});
-
-// Those of the options that a mechanism has.
-Options declared(const Mechanism& mechanism, const Options& options);
 
 ir::Array array(std::vector<std::int64_t> shape, std::vector<double> data,
                 ir::Dtype dtype = ir::Dtype::F32);
