@@ -139,6 +139,7 @@ class Recognise {
 
   std::optional<Terms> product(const Node& node) {
     auto left = (*this)(node.inputs[0]), right = (*this)(node.inputs[1]);
+    if (left && right && is_square(*left, *right)) return {};
     if (left && right) return multiplied(*left, *right);
     if (!left && !right) return {};
     const NodeId other = node.inputs[left ? 1 : 0];
@@ -151,6 +152,12 @@ class Recognise {
       }
     }
     return found;
+  }
+
+  // Of a difference, scaled or not: where it cancels, sums of its products cancel to what may be
+  // below 0.
+  static bool is_square(const Terms& left, const Terms& right) {
+    return left.size() > 1 && std::ranges::equal(left, right, {}, &Term::divisors, &Term::divisors);
   }
 
   static Terms multiplied(const Terms& left, const Terms& right) {

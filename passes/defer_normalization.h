@@ -7,10 +7,10 @@
 //   o = sum(j, p * v)
 //
 // Looks through factors, signs and where(mask, p, 0); a sum is distributed over + and - only when
-// every term has a divisor of its own. Needs: divisors without j, floats, and no more points after
-// the sum than before (sum(d, q / norm * k) stays: its result is the pair plane). Other users of p
-// keep their division: they lie in other kernels, or compute p again. Where something is infinite
-// or NaN see products.h.
+// every term has a divisor of its own, and never in a square, which could come out below 0. Needs:
+// divisors without j, floats, and no more points after the sum than before (sum(d, q / norm * k)
+// stays: its result is the pair plane). Other users of p keep their division: they lie in other
+// kernels, or compute p again. Where something is infinite or NaN see products.h.
 #pragma once
 
 #include "ir/graph.h"

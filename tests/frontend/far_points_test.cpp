@@ -52,4 +52,10 @@ TEST_CASE("far points: Fréchet means of points on the border of the ball keep t
           rows, columns);
 }
 
+TEST_CASE("far points: a step that is hardly one has a length all the same") {
+  // Steps are differences of means; their squares, multiplied out, came out below 0.
+  check({"poincare", {{"d", 6}, {"e", 5}, {"c", 3}, {"temperature", 0.05}, {"frechet", 1}}, 1}, 65,
+        64);
+}
+
 }  // namespace fovea::test
