@@ -13,7 +13,8 @@ constexpr std::int64_t kRounds = 4096;
 // Latency times throughput of a multiply-add is 8 to 10 on the machines there are.
 constexpr int kSums = 12;
 
-void multiply_add_512(std::int64_t rounds) {
+template <bool kZmm>
+void multiply_add_fused(std::int64_t rounds) {
   asm volatile(
       ".irp zero, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13\n"
       "vxorps %%xmm\\zero, %%xmm\\zero, %%xmm\\zero\n"
@@ -21,32 +22,17 @@ void multiply_add_512(std::int64_t rounds) {
       ".p2align 6\n"
       "1:\n"
       ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+      ".if %c[zmm]\n"
       "vfmadd231ps %%zmm12, %%zmm13, %%zmm\\sum\n"
-      ".endr\n"
-      "dec %[rounds]\n"
-      "jnz 1b\n"
-      "vzeroupper\n"
-      : [rounds] "+r"(rounds)
-      :
-      : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-        "xmm10", "xmm11", "xmm12", "xmm13");
-}
-
-void multiply_add_256(std::int64_t rounds) {
-  asm volatile(
-      ".irp zero, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13\n"
-      "vxorps %%xmm\\zero, %%xmm\\zero, %%xmm\\zero\n"
-      ".endr\n"
-      ".p2align 6\n"
-      "1:\n"
-      ".irp sum, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+      ".else\n"
       "vfmadd231ps %%ymm12, %%ymm13, %%ymm\\sum\n"
+      ".endif\n"
       ".endr\n"
       "dec %[rounds]\n"
       "jnz 1b\n"
       "vzeroupper\n"
       : [rounds] "+r"(rounds)
-      :
+      : [zmm] "i"(kZmm)
       : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
         "xmm10", "xmm11", "xmm12", "xmm13");
 }
@@ -75,35 +61,25 @@ void multiply_add_128(std::int64_t rounds) {
         "xmm10", "xmm11", "xmm12", "xmm13", "xmm14");
 }
 
-void read_512(const std::byte* from, std::size_t turns) {
+template <bool kZmm>
+void read_wide(const std::byte* from, std::size_t turns) {
   asm volatile(
       ".p2align 6\n"
       "1:\n"
       ".irp at, 0, 1, 2, 3, 4, 5, 6, 7\n"
+      ".if %c[zmm]\n"
       "vmovups 64*\\at(%[from]), %%zmm0\n"
+      ".else\n"
+      "vmovups 64*\\at(%[from]), %%ymm0\n"
+      "vmovups 64*\\at+32(%[from]), %%ymm0\n"
+      ".endif\n"
       ".endr\n"
       "add $512, %[from]\n"
       "dec %[turns]\n"
       "jnz 1b\n"
       "vzeroupper\n"
       : [from] "+r"(from), [turns] "+r"(turns)
-      :
-      : "cc", "memory", "xmm0");
-}
-
-void read_256(const std::byte* from, std::size_t turns) {
-  asm volatile(
-      ".p2align 6\n"
-      "1:\n"
-      ".irp at, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
-      "vmovups 32*\\at(%[from]), %%ymm0\n"
-      ".endr\n"
-      "add $512, %[from]\n"
-      "dec %[turns]\n"
-      "jnz 1b\n"
-      "vzeroupper\n"
-      : [from] "+r"(from), [turns] "+r"(turns)
-      :
+      : [zmm] "i"(kZmm)
       : "cc", "memory", "xmm0");
 }
 
@@ -173,8 +149,8 @@ double multiply_add_flops(int lanes) { return 2.0 * std::max(lanes, 4) * kSums *
 
 void multiply_add(int lanes) {
 #if defined(__x86_64__)
-  if (lanes == 16) return multiply_add_512(kRounds);
-  if (lanes == 8) return multiply_add_256(kRounds);
+  if (lanes == 16) return multiply_add_fused<true>(kRounds);
+  if (lanes == 8) return multiply_add_fused<false>(kRounds);
 #endif
   multiply_add_128(kRounds);
 }
@@ -183,8 +159,8 @@ void read(std::span<const std::byte> bytes) {
   const std::size_t turns = bytes.size() / kTurn;
   if (turns == 0) return;
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return read_512(bytes.data(), turns);
-  if (__builtin_cpu_supports("avx2")) return read_256(bytes.data(), turns);
+  if (__builtin_cpu_supports("avx512f")) return read_wide<true>(bytes.data(), turns);
+  if (__builtin_cpu_supports("avx2")) return read_wide<false>(bytes.data(), turns);
 #endif
   read_128(bytes.data(), turns);
 }

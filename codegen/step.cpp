@@ -22,22 +22,22 @@ using Kind = runtime::Argument::Kind;
 
 // Arithmetic that register tiles would repeat for every vector of theirs, and Halide look through
 // each time: longer than this, it is a loop over them.
-constexpr int kLongest = 64;  // nodes of an expression, each counted once
+constexpr int kLongest = 64;  // operands, those of a node that is used again counted once
 
 bool is_long(const Expr& value) {
   class Counter : public Halide::Internal::IRGraphVisitor {
    public:
-    int nodes = 0;
+    int operands = 0;
 
    protected:
     using IRGraphVisitor::include;
     void include(const Expr& e) override {
-      ++nodes;
+      ++operands;
       IRGraphVisitor::include(e);
     }
   } counter;
   value.accept(&counter);
-  return counter.nodes > kLongest;
+  return counter.operands > kLongest;
 }
 
 class RowsAcross final : public Plane {

@@ -10,6 +10,7 @@
 #include "ir/build.h"
 #include "ir/error.h"
 #include "ir/rewrite.h"
+#include "ir/worklist.h"
 
 namespace fovea::ir {
 namespace {
@@ -37,17 +38,14 @@ std::pair<std::string, std::string> demangle(std::string_view name) {
 std::set<std::pair<NodeId, std::string>> inputs_of(const Graph& graph, NodeId value,
                                                    bool with_coordinates) {
   std::set<std::pair<NodeId, std::string>> inputs;
-  std::set<NodeId> seen;
-  std::vector<NodeId> stack{value};
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    if (!seen.insert(id).second) continue;
-    const Node& node = graph.node(id);
-    if (const auto* input = std::get_if<Input>(&node.op)) inputs.insert({id, input->name});
-    const bool is_first_only = !with_coordinates && std::holds_alternative<Read>(node.op);
-    stack.insert(stack.end(), node.inputs.begin(),
-                 is_first_only ? node.inputs.begin() + 1 : node.inputs.end());
+  Worklist todo(graph, {value});
+  while (const auto id = todo.next()) {
+    const Node& node = graph.node(*id);
+    if (const auto* input = std::get_if<Input>(&node.op)) inputs.insert({*id, input->name});
+    if (!with_coordinates && std::holds_alternative<Read>(node.op))
+      todo.add(node.inputs[0]);
+    else
+      todo.add(node.inputs);
   }
   return inputs;
 }

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::ir {
 namespace {
@@ -225,20 +226,16 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   }
   for (const NodeId node : plane_results) restrict_to(graph.node(node).type);
   // An axis that is folded on the plane (heads mixed with heads) is not walked outside.
-  std::vector<bool> seen(graph.nodes.size());
-  std::vector<NodeId> stack(reductions);
-  stack.insert(stack.end(), plane_results.begin(), plane_results.end());
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    if (seen[id] || region.leaves[id]) continue;
-    seen[id] = true;
-    const Node& node = graph.node(id);
+  Worklist todo(graph, reductions);
+  todo.add(plane_results);
+  while (const auto id = todo.next()) {
+    if (region.leaves[*id]) continue;
+    const Node& node = graph.node(*id);
     if (const Reduce* reduce = as_reduce(node); reduce && common && reduce->axis != row && reduce->axis != column)
       std::erase(*common, reduce->axis);
     if (const Read* read = std::get_if<Read>(&node.op); read && common && on_plane(graph.node(node.inputs[0]), row, column) && !region.leaves[node.inputs[0]])
       for (const Read::Coordinate& at : read->at) std::erase(*common, at.axis);
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    todo.add(node.inputs);
   }
   if (common) region.batch = *common;
   return region;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/worklist.h"
 #include "passes/extents.h"
 #include "passes/products.h"
 
@@ -56,19 +57,10 @@ struct Term {
 using Terms = std::vector<Term>;
 
 bool folds(const Graph& graph, NodeId root, AxisId axis) {
-  std::vector<bool> seen(graph.nodes.size(), false);
-  std::vector<NodeId> next{root};
-  while (!next.empty()) {
-    const NodeId id = next.back();
-    next.pop_back();
-    if (seen[static_cast<std::size_t>(id)]) continue;
-    seen[static_cast<std::size_t>(id)] = true;
-    const Node& node = graph.node(id);
-    const auto* reduce = std::get_if<ir::Reduce>(&node.op);
-    if (reduce != nullptr && reduce->axis == axis) return true;
-    next.insert(next.end(), node.inputs.begin(), node.inputs.end());
-  }
-  return false;
+  return ir::needs(graph, root, [&](NodeId id) {
+    const auto* reduce = std::get_if<ir::Reduce>(&graph.node(id).op);
+    return reduce != nullptr && reduce->axis == axis;
+  });
 }
 
 // Dividing after the sum costs the points of its result. A normaliser, which is folded over the

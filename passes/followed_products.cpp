@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ir/contraction.h"
+#include "ir/worklist.h"
 #include "passes/extents.h"
 
 namespace fovea::passes {
@@ -30,16 +31,14 @@ class Search {
     if (last == kNone || !is_map(output.node) || !users_[output.node].empty()) return {};
     if (fixed_extent(graph_, last).value_or(kNarrow) < kNarrow) return {};
     std::set<NodeId> maps;  // from the output down to what is not of its points
-    std::vector<NodeId> products, stack{output.node};
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (is_product(id, output.node, last)) products.push_back(id);
-      if (!is_map(id) || !maps.insert(id).second) continue;
-      for (const NodeId input : graph_.node(id).inputs) stack.push_back(input);
+    std::vector<NodeId> products;
+    Worklist todo(graph_, {output.node});
+    while (const auto id = todo.next()) {
+      if (is_product(*id, output.node, last)) products.push_back(*id);
+      if (!is_map(*id)) continue;
+      maps.insert(*id);
+      todo.add(graph_.node(*id).inputs);
     }
-    std::ranges::sort(products);
-    products.erase(std::ranges::unique(products).begin(), products.end());
     if (products.size() != 1 || !only_for(products[0], output.node, maps)) return {};
     return products[0];
   }
@@ -78,14 +77,11 @@ class Search {
 
   // Whether every way from the product leads to the result, through these maps.
   bool only_for(NodeId product, NodeId result, const std::set<NodeId>& maps) const {
-    std::vector<NodeId> stack{product};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (id == result || !seen.insert(id).second) continue;
-      if (outputs_.contains(id) || (id != product && !maps.contains(id))) return false;
-      stack.insert(stack.end(), users_[id].begin(), users_[id].end());
+    Worklist todo(graph_, {product});
+    while (const auto id = todo.next()) {
+      if (*id == result) continue;
+      if (outputs_.contains(*id) || (*id != product && !maps.contains(*id))) return false;
+      todo.add(users_[*id]);
     }
     return true;
   }

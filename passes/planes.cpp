@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "ir/region.h"
+#include "ir/worklist.h"
 
 namespace fovea::passes {
 namespace {
@@ -43,16 +44,8 @@ bool is_on(const Graph& graph, NodeId id, const Plane& plane) {
 }
 
 bool computes(const Graph& graph, NodeId id) {  // holds a contraction: worth sharing
-  std::vector<NodeId> stack{id};
-  std::set<NodeId> seen;
-  while (!stack.empty()) {
-    const NodeId at = stack.back();
-    stack.pop_back();
-    if (!seen.insert(at).second) continue;
-    if (std::holds_alternative<Reduce>(graph.node(at).op)) return true;
-    for (const NodeId input : graph.node(at).inputs) stack.push_back(input);
-  }
-  return false;
+  return needs(graph, id,
+               [&](NodeId at) { return std::holds_alternative<Reduce>(graph.node(at).op); });
 }
 
 class Finder {
@@ -112,17 +105,13 @@ class Finder {
 
   // Reductions of planes that a node needs, without another one between.
   std::vector<NodeId> next_reductions(NodeId id) const {
-    std::vector<NodeId> result, stack(graph_.node(id).inputs);
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId at = stack.back();
-      stack.pop_back();
-      if (!seen.insert(at).second) continue;
-      if (plane_of_.contains(at)) {
-        result.push_back(at);
-        continue;
-      }
-      for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
+    std::vector<NodeId> result;
+    Worklist todo(graph_, graph_.node(id).inputs);
+    while (const auto at = todo.next()) {
+      if (plane_of_.contains(*at))
+        result.push_back(*at);
+      else
+        todo.add(graph_.node(*at).inputs);
     }
     return result;
   }

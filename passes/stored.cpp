@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "ir/worklist.h"
+#include "passes/planes.h"
+
 namespace fovea::passes {
 
 using namespace ir;
@@ -15,21 +18,20 @@ std::set<NodeId> all_results(const Graph& graph) {
 
 Needs needs_of(const Graph& graph, const Kernel& kernel, const std::set<NodeId>& stored) {
   Needs needs;
-  std::set<NodeId> seen;
-  std::vector<NodeId> stack(kernel.results);
+  Worklist todo(graph, kernel.results);
   for (const NodeId mask : {kernel.visible, kernel.solid})
-    if (mask != kNone) stack.push_back(mask);
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    if (!seen.insert(id).second) continue;
-    const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
-    if (stored.contains(id) && !own) {
-      needs.read.insert(id);
+    if (mask != kNone) todo.add(mask);
+  while (const auto id = todo.next()) {
+    const bool own = std::ranges::find(kernel.results, *id) != kernel.results.end();
+    if (stored.contains(*id) && !own) {
+      needs.read.insert(*id);
       continue;
     }
-    needs.computed.push_back(id);
-    stack.insert(stack.end(), graph.node(id).inputs.begin(), graph.node(id).inputs.end());
+    needs.computed.push_back(*id);
+    const Node& node = graph.node(*id);
+    todo.add(node.inputs);
+    if (const auto* reduce = std::get_if<Reduce>(&node.op); reduce && is_ragged(graph, reduce->axis))
+      todo.add(graph.axis(reduce->axis).degree);
   }
   return needs;
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "ir/region.h"
+#include "ir/worklist.h"
 #include "passes/planes.h"
 
 namespace fovea::passes {
@@ -66,19 +67,16 @@ bool Walks::is_walk(NodeId id) const {
 // Whether the term reads something at coordinates that come from memory and differ along the axis.
 bool Walks::is_gathered(NodeId id) const {
   const AxisId axis = std::get<Reduce>(graph_.node(id).op).axis;
-  std::vector<NodeId> stack{graph_.node(id).inputs[0]};
-  std::set<NodeId> seen;
-  while (!stack.empty()) {
-    const NodeId at = stack.back();
-    stack.pop_back();
-    const Node& node = graph_.node(at);
-    if (!node.type.has(axis) || !seen.insert(at).second) continue;
+  Worklist todo(graph_, graph_.node(id).inputs);
+  while (const auto at = todo.next()) {
+    const Node& node = graph_.node(*at);
+    if (!node.type.has(axis)) continue;
     if (std::holds_alternative<Read>(node.op))
       for (std::size_t n = 1; n < node.inputs.size(); n++)
         if (graph_.node(node.inputs[n]).type.has(axis) &&
             !sources(graph_, node.inputs[n], false).empty())
           return true;
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    todo.add(node.inputs);
   }
   return false;
 }
