@@ -1,8 +1,8 @@
 // codegen/cache.h — compiled objects kept on disk between processes.
 //
 // In $FOVEA_CACHE_DIR, else $XDG_CACHE_HOME/fovea, else ~/.cache/fovea. FOVEA_CACHE=off keeps
-// nothing; FOVEA_CACHE_MIB bounds the size of all, 256 by default, and what was longest unused goes
-// first. The directory must belong to this user and be writable by nobody else, since what lies in
+// nothing; FOVEA_CACHE_MIB bounds the size of all, 256 by default, but for the last few objects, and
+// what was longest unused goes first. The directory must belong to this user and be writable by nobody else, since what lies in
 // it is run. A file that is damaged is deleted and counts as missing. Any number of threads and
 // processes may use one directory at once. Nothing here ever throws for what the disk does.
 #pragma once
@@ -39,6 +39,7 @@ class Cache {
 
  private:
   std::filesystem::path file(std::string_view description) const;
+  bool is_due(std::string_view description, std::string_view bytes) const;
   void evict() const;
 
   std::filesystem::path directory_;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -154,9 +155,27 @@ TEST_CASE("the least recently used goes when the cache is full") {
   CHECK(cache.get("four"));
 }
 
+TEST_CASE("many small objects stay within the bound, but for the last few") {
+  const Scratch scratch;
+  constexpr std::uint64_t bound = 200'000;  // one object is too little of it to look at all
+  const Cache cache = scratch.open(bound);
+  std::uint64_t most = 0, all = 0;
+  for (int n = 0; n < 1000; n++) {
+    cache.put("object " + std::to_string(n), kObject);
+    all += kObject.size();
+    std::uint64_t total = 0;
+    for (const fs::path& path : scratch.files()) total += fs::file_size(path);
+    most = std::max(most, total);
+  }
+  CHECK(all > 4 * bound);
+  CHECK(most < bound + bound / 2);
+  CHECK(cache.get("object 999"));
+  CHECK_FALSE(cache.get("object 0"));
+}
+
 TEST_CASE("what an interrupted process left is cleared away, and a stranger's file is not") {
   const Scratch scratch;
-  const Cache cache = scratch.open();
+  const Cache cache = scratch.open(10'000);
   cache.put("one", kObject);
   const fs::path left = scratch.files().at(0).string() + ".Abc123";
   const fs::path fresh = scratch.files().at(0).string() + ".Def456";
