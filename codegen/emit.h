@@ -68,10 +68,10 @@ Halide::Expr decode(ir::Dtype dtype, Halide::Expr raw, Halide::Expr coordinate);
 // From a computed value to what is stored; i4 gives the low nibble.
 Halide::Expr encode(ir::Dtype dtype, Halide::Expr value);
 
-// 2^x for x <= 0 or so: relative error 2.4e-7, 2^0 == 1, 0 below 2^-100 (a weight that no sum with a
+// 2^x for x <= 0 or so: relative error 2.4e-7, 2^0 == 1, 0 below 2^-99.5 (a weight that no sum with a
 // largest weight of 1 would notice), NaN stays NaN.
 Halide::Expr exp2_below(Halide::Expr x);
-// The same for any x: infinity from 2^128 up, 0 below 2^-126.
+// The same for any x: infinity from 2^128 up, 0 below 2^-125.5.
 Halide::Expr exp2_any(Halide::Expr x);
 // By the bits: Halide folds x != x to false.
 Halide::Expr not_a_number(Halide::Expr x);

@@ -138,23 +138,27 @@ Expr transcendental(Fn fn, const Expr& x, bool exact) {
   return {};
 }
 
-// 2^x, 0 below 2^lowest. The constant term is exactly 1, so 2^-127 comes out as 0 by its bits.
-// A comparison that NaN fails keeps NaN.
-Expr exp2_from(Expr x, float lowest) {
-  x = select(x < lowest, -127.f, x);
-  const Expr n = nearest(x);
-  const Expr p = polynomial(x - n, {1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1,
-                                    6.9314718e-1, 1.0});
-  return reinterpret<float>(reinterpret<int>(p) + (cast<int>(n) << 23));
+// 2^x, 0 where x rounds to -bias or less. This is most of what a softmax costs: the sum with `shift`
+// rounds x to a whole number n and leaves n + bias in its low bits, which are the exponent of
+// 2^(n + bias - 127), or of 0. The rest of the bias is in the polynomial, whose last term makes 2^0
+// exactly 1. A comparison that NaN fails keeps NaN, and so does the product.
+Expr exp2_biased(Expr x, int bias) {
+  const float shift = 0x1.8p23f + static_cast<float>(bias), least = -static_cast<float>(bias);
+  x = select(x < least, least, x);
+  const Expr shifted = Halide::strict_float(x + shift);
+  const Expr rest = x - Halide::strict_float(shifted - shift);
+  const double unit = std::ldexp(1.0, 127 - bias);
+  return polynomial(rest, {1.3333558e-3 * unit, 9.6181291e-3 * unit, 5.5504109e-2 * unit,
+                           2.4022651e-1 * unit, 6.9314718e-1 * unit, unit}) *
+         reinterpret<float>(reinterpret<int>(shifted) << 23);
 }
 
 }  // namespace
 
-// Subnormal results, and those of products with them, would cost a hundred cycles each.
-Expr exp2_below(Expr x) { return exp2_from(x, -100.f); }
+// Subnormal weights, and products with them, would cost a hundred cycles each.
+Expr exp2_below(Expr x) { return exp2_biased(x, 100); }
 
-// 2^128 comes out as infinity by its bits.
-Expr exp2_any(Expr x) { return exp2_from(select(x > 128.f, 128.f, x), -126.f); }
+Expr exp2_any(Expr x) { return exp2_biased(select(x > 128.f, 128.f, x), 126); }
 
 Expr wrapping(Fn fn, const std::vector<Expr>& x) {
   std::vector<Expr> bits;
