@@ -10,6 +10,7 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <numbers>
 #include <optional>
 #include <utility>
 
@@ -26,8 +27,6 @@ using Halide::TailStrategy;
 using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
-
-constexpr float kLog2E = 1.4426950408889634F;
 
 // A sum, its accumulator and its state.
 struct Carried {
@@ -93,7 +92,7 @@ class CarryFunction {
 
   static Expr power(const Gap& gap, const Expr& exponent) {
     const Expr x = Halide::cast<float>(exponent);
-    return exp2_any(gap.base_two ? x : x * kLog2E);
+    return exp2_any(gap.base_two ? x : x * std::numbers::log2e_v<float>);
   }
 
   Expr multiply(const Expr& product, const Factor& factor, const ScopePtr& scope) {

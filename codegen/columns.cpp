@@ -11,6 +11,7 @@
 
 #include "codegen/plane.h"
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 namespace {
@@ -85,21 +86,18 @@ class ColumnsAcross final : public Plane {
   // How many elements along the axis a vector takes, 0 if columns lie better in the lanes.
   int width_along(NodeId term, AxisId axis) const {
     bool found = false;
-    std::vector<NodeId> stack{term};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (!seen.insert(id).second || context_.is_row_operand(id) || panel_of(id)) continue;
-      if (const auto place = context_.source.places.find(id);
-          context_.source.leaves[id] && place != context_.source.places.end()) {
+    Worklist todo(graph_, {term});
+    while (const auto id = todo.next()) {
+      if (context_.is_row_operand(*id) || panel_of(*id)) continue;
+      if (const auto place = context_.source.places.find(*id);
+          context_.source.leaves[*id] && place != context_.source.places.end()) {
         const std::vector<AxisId>& layout = place->second.layout;
         if (std::ranges::find(layout, axis) == layout.end()) continue;
         if (layout.back() != axis) return 0;
         found = true;
         continue;
       }
-      for (const NodeId input : graph_.node(id).inputs) stack.push_back(input);
+      todo.add(graph_.node(*id).inputs);
     }
     if (!found) return 0;
     const std::int64_t extent = signature_.fixed_extent(axis);

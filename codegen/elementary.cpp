@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <numbers>
 
 #include "codegen/emit.h"
 #include "ir/error.h"
@@ -33,7 +34,6 @@ Expr nearest(const Expr& x) {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr double kLog2E = 1.4426950408889634;
 
 Expr nan_f32() { return reinterpret<float>(Expr(0x7fc00000)); }
 Expr two_to(const Expr& n) { return reinterpret<float>((cast<int>(n) + 127) << 23); }
@@ -58,7 +58,7 @@ struct Exponential {
 };
 
 Exponential exponential(const Expr& x) {
-  const Expr n = nearest(x * float(kLog2E));
+  const Expr n = nearest(x * std::numbers::log2e_v<float>);
   const Expr f = (x - n * 0.693145752f) - n * 1.42860677e-6f;
   return {polynomial(f, {1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2,
                          1.6666665459e-1, 5.0000001201e-1, 1.0, 1.0}),

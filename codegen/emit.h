@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -67,6 +68,9 @@ Halide::Type stored_type(ir::Dtype dtype);
 Halide::Expr decode(ir::Dtype dtype, Halide::Expr raw, Halide::Expr coordinate);
 // From a computed value to what is stored; i4 gives the low nibble.
 Halide::Expr encode(ir::Dtype dtype, Halide::Expr value);
+
+// What a running maximum starts from.
+constexpr float kLowest = -std::numeric_limits<float>::max();
 
 // 2^x for x <= 0 or so: relative error 2.4e-7, 2^0 == 1, 0 below 2^-99.5 (a weight that no sum with a
 // largest weight of 1 would notice), NaN stays NaN.

@@ -11,6 +11,7 @@
 #include "codegen/lower.h"
 #include "codegen/row_sum.h"
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 namespace {
@@ -446,32 +447,25 @@ class Nest {
 
   // Whether arithmetic along the axis outweighs loads one by one.
   bool is_costly(NodeId root, AxisId axis) const {
-    std::vector<NodeId> stack{root};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      const Node& node = graph_.node(id);
-      if (source_.leaves[id] || !node.type.has(axis) || !seen.insert(id).second) continue;
+    Worklist todo(graph_, {root});
+    while (const auto id = todo.next()) {
+      const Node& node = graph_.node(*id);
+      if (source_.leaves[*id] || !node.type.has(axis)) continue;
       if (is_fold(node)) return false;
       if (const Map* map = std::get_if<Map>(&node.op); map && is_transcendental(map->fn))
         return true;
-      for (const NodeId input : node.inputs) stack.push_back(input);
+      todo.add(node.inputs);
     }
     return false;
   }
 
   // Whether consecutive coordinates of the axis are neighbours in memory, in all that the node loads.
   bool friendly(NodeId root, AxisId axis) const {
-    std::vector<NodeId> stack{root};
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId id = stack.back();
-      stack.pop_back();
-      if (!seen.insert(id).second) continue;
-      const Node& node = graph_.node(id);
-      if (source_.leaves[id]) {
-        const Place& place = source_.places.at(id);
+    Worklist todo(graph_, {root});
+    while (const auto id = todo.next()) {
+      const Node& node = graph_.node(*id);
+      if (source_.leaves[*id]) {
+        const Place& place = source_.places.at(*id);
         const auto& layout = place.layout;
         if (place.dtype == Dtype::I4) return false;
         if (std::ranges::find(layout, axis) != layout.end() && layout.back() != axis) return false;
@@ -481,11 +475,11 @@ class Nest {
         for (std::size_t n = 1; n < node.inputs.size(); n++)
           if (graph_.node(node.inputs[n]).type.has(axis)) return false;
       }
-      if (is_fold(node) && id != root) {
+      if (is_fold(node) && *id != root) {
         if (node.type.has(axis) && node.type.axes.back() != axis) return false;
         continue;
       }
-      for (const NodeId input : node.inputs) stack.push_back(input);
+      todo.add(node.inputs);
     }
     return true;
   }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numbers>
 #include <utility>
 
 #include "ir/carry.h"
@@ -111,7 +112,7 @@ Split Plane::split(const PlaneReduction& reduction) const {
   }
   std::ranges::sort(result.panel.factors);
   result.panel.negative = product.negative;
-  if (followed(reduction.node)) result.panel.scale = base_two(reduction.node) ? 1 : kLog2E;
+  if (followed(reduction.node)) result.panel.scale = base_two(reduction.node) ? 1 : std::numbers::log2e;
   return result;
 }
 

@@ -4,7 +4,6 @@
 // columns.cpp). For .cpp files of this folder, which include Halide.h first.
 #pragma once
 
-#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -16,9 +15,6 @@
 #include "codegen/tiled.h"
 
 namespace fovea::codegen {
-
-constexpr double kLog2E = 1.4426950408889634;
-constexpr float kLowest = -std::numeric_limits<float>::max();
 
 // A product of plane values, times a constant.
 struct PanelKey {

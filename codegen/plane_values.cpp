@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numbers>
 
 #include "codegen/plane.h"
 #include "ir/error.h"
@@ -49,10 +50,10 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
     return exp2_below(stable_argument(*exponent, scope));
-  if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], kLog2E, scope));
+  if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], std::numbers::log2e, scope));
   if (as_map(node, Fn::Exp2)) return exp2_any(scaled(node.inputs[0], 1, scope));
   if (as_map(node, Fn::Sigmoid))
-    return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -kLog2E, scope)));
+    return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -std::numbers::log2e, scope)));
   if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
   return {};
 }
@@ -89,7 +90,7 @@ std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const Scope
 }
 
 Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
-  const PanelKey key = single(exponent.argument, exponent.base_two ? 1 : kLog2E);
+  const PanelKey key = single(exponent.argument, exponent.base_two ? 1 : std::numbers::log2e);
   if (revisit_) {
     // The same number again as the one that the maximum was taken of, to the last bit: a product
     // that ends it is rounded before the difference, so the comparison keeps the two from becoming

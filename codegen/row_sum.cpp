@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ir/contraction.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 
@@ -17,15 +18,11 @@ using namespace ir;
 
 bool lies_along(const Source& source, NodeId root, AxisId axis) {
   bool varies = false;
-  std::vector<NodeId> stack{root};
-  std::set<NodeId> seen;
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    if (!seen.insert(id).second) continue;
-    const Node& node = source.graph.node(id);
-    if (source.leaves[static_cast<std::size_t>(id)]) {
-      const Place& place = source.places.at(id);
+  Worklist todo(source.graph, {root});
+  while (const auto id = todo.next()) {
+    const Node& node = source.graph.node(*id);
+    if (source.leaves[static_cast<std::size_t>(*id)]) {
+      const Place& place = source.places.at(*id);
       if (std::ranges::find(place.layout, axis) == place.layout.end()) continue;
       if (place.layout.back() != axis || place.dtype != Dtype::F32) return false;
       varies = true;
@@ -37,7 +34,7 @@ bool lies_along(const Source& source, NodeId root, AxisId axis) {
     if (!reads && !std::holds_alternative<Map>(node.op) &&
         !std::holds_alternative<Constant>(node.op) && !std::holds_alternative<Index>(node.op))
       return false;
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    todo.add(node.inputs);
   }
   return varies;
 }

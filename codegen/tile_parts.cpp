@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codegen/tiled.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 
@@ -46,22 +47,19 @@ double pair_work(const TiledContext& context, const Signature& signature) {
     return all;
   };
   double products = 1;
-  std::set<NodeId> seen;
-  std::vector<NodeId> stack;
+  Worklist todo(graph, {});
   for (const PlaneReduction& reduction : context.region.reductions) {
     if (const double features = copies(graph.node(reduction.node).type); features > 1)
       products += features;
-    stack.push_back(graph.node(reduction.node).inputs[0]);
+    todo.add(graph.node(reduction.node).inputs);
   }
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    const Node& node = graph.node(id);
-    if (context.source.leaves[id] || !seen.insert(id).second) continue;
+  while (const auto id = todo.next()) {
+    const Node& node = graph.node(*id);
+    if (context.source.leaves[*id]) continue;
     if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
         reduce && node.type.has(context.kernel.row) && node.type.has(context.kernel.column))
       products += extent_of(reduce->axis) * copies(node.type);
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    todo.add(node.inputs);
   }
   const double rows = context.tiling.rows * std::max(context.kernel.members, 1);
   return products * (1 + kOfReading / rows) / kPerCycle;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 
@@ -103,16 +104,7 @@ void TiledContext::open(Emitter& emitter, Signature& signature) const {
 }
 
 bool TiledContext::touches_memory(NodeId id) const {
-  std::vector<NodeId> stack{id};
-  std::set<NodeId> seen;
-  while (!stack.empty()) {
-    const NodeId at = stack.back();
-    stack.pop_back();
-    if (!seen.insert(at).second) continue;
-    if (source.leaves[at]) return true;
-    for (const NodeId input : source.graph.node(at).inputs) stack.push_back(input);
-  }
-  return false;
+  return needs(source.graph, id, [&](NodeId at) { return source.leaves[at]; });
 }
 
 bool TiledContext::is_row_operand(NodeId id) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "codegen/walk.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 
@@ -330,15 +331,11 @@ int Walk::feature_lanes(NodeId id) const {
 
 // Whether values along the axis lie side by side in memory, or are the same.
 bool Walk::is_friendly(NodeId root, AxisId axis) const {
-  std::vector<NodeId> stack{root};
-  std::set<NodeId> seen;
-  while (!stack.empty()) {
-    const NodeId id = stack.back();
-    stack.pop_back();
-    const Node& node = graph_.node(id);
-    if (!seen.insert(id).second) continue;
-    if (source_.leaves[id]) {
-      const Place& place = source_.places.at(id);
+  Worklist todo(graph_, {root});
+  while (const auto id = todo.next()) {
+    const Node& node = graph_.node(*id);
+    if (source_.leaves[*id]) {
+      const Place& place = source_.places.at(*id);
       if (place.dtype == Dtype::I4 && node.type.has(axis)) return false;
       if (node.type.has(axis) && place.layout.back() != axis) return false;
       continue;
@@ -346,15 +343,31 @@ bool Walk::is_friendly(NodeId root, AxisId axis) const {
     if (std::holds_alternative<Read>(node.op))
       for (std::size_t n = 1; n < node.inputs.size(); n++)
         if (graph_.node(node.inputs[n]).type.has(axis)) return false;
-    const bool kept = std::holds_alternative<Reduce>(node.op) && !is_multiple(graph_, id);
+    const bool kept = std::holds_alternative<Reduce>(node.op) && !is_multiple(graph_, *id);
     if (kept) {
       const Dims dims = dims_of(node.type);
       if (node.type.has(axis) && (dims.empty() || dims.front() != axis)) return false;
       continue;
     }
-    for (const NodeId input : node.inputs) stack.push_back(input);
+    todo.add(node.inputs);
   }
   return true;
+}
+
+// --- the result
+
+Func Walk::build() {
+  out_ = Func(source_.name);
+  const ScopePtr scope = scope_of(inner_);
+  Vars pure;
+  for (auto axis = place_.layout.rbegin(); axis != place_.layout.rend(); ++axis)
+    pure.push_back(var(*axis));
+  out_(pure) = encode(place_.dtype, emitter_.value(result_, scope));
+  if (!inner_.empty() && is_friendly(result_, inner_.front()))
+    out_.vectorize(var(inner_.front()), width(inner_.front()), Halide::TailStrategy::GuardWithIf);
+  promise(out_.output_buffer(), signature_.fixed_extents(place_), false);
+  signature_.add_result(place_.buffer);
+  return out_;
 }
 
 Halide::Func lower_walk(const Source& source, const Region& region, Signature& signature,

@@ -27,6 +27,8 @@ class Walk {
   int outer() const { return static_cast<int>(outer_.size()); }
 
  private:
+  static constexpr int kStreams = 4;  // neighbours read at once: it takes as many to hide latency
+
   using Dims = std::vector<ir::AxisId>;  // fastest first
   using Vars = std::vector<Halide::Var>;
 
@@ -105,11 +107,21 @@ class Walk {
   bool is_bound(ir::NodeId reduction) const;
   void find_bound(const ir::PlaneReduction& reduction);
   void accumulate_alone(const ir::PlaneReduction& reduction);
+  Halide::RDom blocks(const std::string& name, int block);
+  Term term_of(ir::NodeId reduction) const;
+  Halide::Expr product(const std::vector<ir::Factor>& factors, bool negative,
+                       const ScopePtr& scope);
+  Halide::Expr staged(ir::NodeId reduction, const Term& term, const Halide::Expr& local,
+                      const ScopePtr& scope, std::vector<Halide::Func>& stages);
+  void across_block(Halide::Stage stage, const Dims& dims, const Halide::RDom& r, bool lanes,
+                    bool block);
+  void accumulate(Halide::Func& func, const Dims& dims, const Halide::RDom& r, bool friendly);
+
+  // walk_chunks.cpp
   void sum_chunks(const ir::PlaneReduction& reduction);
   void follow(ir::NodeId maximum);
   void merge_chunks(const Softmax& softmax, const Dims& dims,
                     const std::vector<const ir::PlaneReduction*>& sums);
-  Halide::RDom blocks(const std::string& name, int block);
   void begin_chunks(const Dims& heads);
   Halide::RDom chunks(const std::string& name);
   void fold_over_chunks(Halide::Func& func, const Dims& dims, const Halide::RDom& r,
@@ -119,14 +131,6 @@ class Walk {
   Halide::Func maxima(const Softmax& softmax);
   Halide::Func weights(const Softmax& softmax);
   Halide::Func chunk_sum(ir::NodeId reduction, std::vector<Halide::Func>& staged);
-  Term term_of(ir::NodeId reduction) const;
-  Halide::Expr product(const std::vector<ir::Factor>& factors, bool negative,
-                       const ScopePtr& scope);
-  Halide::Expr staged(ir::NodeId reduction, const Term& term, const Halide::Expr& local,
-                      const ScopePtr& scope, std::vector<Halide::Func>& stages);
-  void across_block(Halide::Stage stage, const Dims& dims, const Halide::RDom& r, bool lanes,
-                    bool block);
-  void accumulate(Halide::Func& func, const Dims& dims, const Halide::RDom& r, bool friendly);
 
   const Source& source_;
   const ir::Graph& graph_;
