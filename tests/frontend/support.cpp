@@ -51,13 +51,6 @@ std::vector<std::int64_t> strides_of(Dtype dtype, const std::vector<std::int64_t
   return strides;
 }
 
-std::size_t width_of(Dtype dtype) { return static_cast<std::size_t>(byte_size(dtype, {1})); }
-
-// The byte in which an element begins.
-std::ptrdiff_t byte_of(Dtype dtype, std::int64_t element) {
-  return dtype == i4 ? element / 2 : element * static_cast<std::ptrdiff_t>(width_of(dtype));
-}
-
 bool same(double found, double expected, double allowed) {
   if (std::isnan(found) || std::isnan(expected)) return std::isnan(found) && std::isnan(expected);
   constexpr double kLargest = std::numeric_limits<float>::max();
@@ -86,6 +79,11 @@ std::vector<std::int64_t> extents_of(const Graph& graph, const ir::Arrays& input
 
 }  // namespace
 
+// The byte in which an element begins.
+std::ptrdiff_t Guarded::byte_of(std::int64_t element) const {
+  return dtype_ == i4 ? element / 2 : element * static_cast<std::ptrdiff_t>(width_);
+}
+
 void Guarded::for_each(auto&& visit) const {
   const std::int64_t count = count_of(shape_);
   std::vector<std::int64_t> at(shape_.size());
@@ -98,20 +96,23 @@ void Guarded::for_each(auto&& visit) const {
 }
 
 Guarded::Guarded(Dtype dtype, std::vector<std::int64_t> shape, Layout layout)
-    : dtype_(dtype), shape_(std::move(shape)), strides_(strides_of(dtype, shape_, layout)) {
+    : dtype_(dtype),
+      shape_(std::move(shape)),
+      strides_(strides_of(dtype, shape_, layout)),
+      width_(static_cast<std::size_t>(byte_size(dtype, {1}))) {
   std::int64_t last = 0, before = 0;  // in memory, from the element [0, …, 0]
   for (std::size_t axis = 0; axis < shape_.size(); ++axis) {
     const std::int64_t reach = (std::max<std::int64_t>(shape_[axis], 1) - 1) * strides_[axis];
     (reach < 0 ? before : last) += std::abs(reach);
   }
-  size_ = static_cast<std::size_t>(byte_of(dtype, before + last)) + width_of(dtype);
+  size_ = static_cast<std::size_t>(byte_of(before + last)) + width_;
   bytes_.assign(2 * kMargin + 128 + size_, kPattern);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data() + kMargin);
   offset_ = kMargin + (64 - address % 64) % 64;
-  if (layout != Layout::Dense) offset_ += width_of(dtype);
-  offset_ += static_cast<std::size_t>(byte_of(dtype, before));
+  if (layout != Layout::Dense) offset_ += width_;
+  offset_ += static_cast<std::size_t>(byte_of(before));
   for_each([&](std::size_t, std::int64_t distance) {
-    std::fill_n(first() + byte_of(dtype_, distance), width_of(dtype_), std::byte{0xff});
+    std::fill_n(first() + byte_of(distance), width_, std::byte{0xff});
   });
   original_ = bytes_;
 }
@@ -140,8 +141,8 @@ ir::Array Guarded::read() const {
 bool Guarded::surroundings_intact() const {
   std::vector<std::byte> restored = bytes_;
   for_each([&](std::size_t, std::int64_t distance) {
-    const auto at = static_cast<std::ptrdiff_t>(offset_) + byte_of(dtype_, distance);
-    std::copy_n(original_.begin() + at, width_of(dtype_), restored.begin() + at);
+    const auto at = static_cast<std::ptrdiff_t>(offset_) + byte_of(distance);
+    std::copy_n(original_.begin() + at, width_, restored.begin() + at);
   });
   return restored == original_;
 }

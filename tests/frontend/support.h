@@ -35,11 +35,13 @@ class Guarded {
   bool untouched() const { return bytes_ == original_; }
 
  private:
+  std::ptrdiff_t byte_of(std::int64_t element) const;
   void for_each(auto&& visit) const;                      // (element number, distance in elements)
   std::byte* first() { return bytes_.data() + offset_; }  // the element [0, …, 0]
 
   Dtype dtype_;
   std::vector<std::int64_t> shape_, strides_;
+  std::size_t width_;  // bytes of an element
   std::size_t offset_ = 0, size_ = 0;
   std::vector<std::byte> bytes_, original_;
 };
