@@ -131,24 +131,6 @@ class Finder {
   std::set<NodeId> stored_;
 };
 
-// The kernels, each behind those whose results it reads: what one computed for itself may be a
-// scale that another stores now. Nothing where two wait for each other.
-std::optional<std::vector<Kernel>> in_order(const Graph& graph, std::vector<Kernel> kernels) {
-  std::set<NodeId> missing;
-  for (const Kernel& kernel : kernels) missing.insert(kernel.results.begin(), kernel.results.end());
-  std::vector<Kernel> sorted;
-  while (!kernels.empty()) {
-    const auto next = std::ranges::find_if(kernels, [&](const Kernel& kernel) {
-      return needs_of(graph, kernel, missing).read.empty();
-    });
-    if (next == kernels.end()) return {};
-    for (const NodeId id : next->results) missing.erase(id);
-    sorted.push_back(std::move(*next));
-    kernels.erase(next);
-  }
-  return sorted;
-}
-
 }  // namespace
 
 Graph defer_scaling(const Graph& graph, const Target&) {

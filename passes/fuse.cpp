@@ -11,29 +11,9 @@
 #include "passes/stored.h"
 
 namespace fovea::passes {
+namespace {
 
 using namespace ir;
-
-bool Partition::needs_group(NodeId id, int group) const {
-  return needs(graph, id, [&](NodeId at) { return group_of(at) == group; });
-}
-
-bool Partition::on_any_plane(const Type& type) const {
-  return std::ranges::any_of(found.planes, [&](const Plane& plane) {
-    return type.has(plane.first) && type.has(plane.second);
-  });
-}
-
-bool Partition::storable(const Type& type) const {
-  return std::ranges::none_of(type.axes, [&](AxisId a) { return is_ragged(graph, a); });
-}
-
-bool is_fold(const Node& node) {
-  return std::holds_alternative<Reduce>(node.op) || std::holds_alternative<Scan>(node.op) ||
-         std::holds_alternative<TopK>(node.op);
-}
-
-namespace {
 
 // Kernels that store what must be stored.
 class Fuser {
@@ -48,22 +28,10 @@ class Fuser {
 
   // In the order in which they run; nothing if they need each other in a circle.
   std::optional<std::vector<Kernel>> kernels() const {
-    std::vector<Kernel> waiting = unordered(), ordered;
-    std::set<NodeId> stored, done;
-    for (const Kernel& kernel : waiting)
-      stored.insert(kernel.results.begin(), kernel.results.end());
-    // Node ids ascend along dependencies, but the results of a kernel may straddle another's.
-    while (!waiting.empty()) {
-      const auto ready = std::ranges::find_if(waiting, [&](const Kernel& kernel) {
-        return std::ranges::includes(done, needs_of(graph_, kernel, stored).read);
-      });
-      if (ready == waiting.end()) return std::nullopt;
-      done.insert(ready->results.begin(), ready->results.end());
-      ready->name = title(ready->results.back(), ordered.size());
-      ordered.push_back(std::move(*ready));
-      waiting.erase(ready);
-    }
-    return ordered;
+    auto kernels = in_order(graph_, unordered());
+    for (std::size_t n = 0; kernels && n < kernels->size(); n++)
+      (*kernels)[n].name = title((*kernels)[n].results.back(), n);
+    return kernels;
   }
 
  private:

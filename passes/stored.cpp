@@ -36,4 +36,20 @@ Needs needs_of(const Graph& graph, const Kernel& kernel, const std::set<NodeId>&
   return needs;
 }
 
+std::optional<std::vector<Kernel>> in_order(const Graph& graph, std::vector<Kernel> kernels) {
+  std::set<NodeId> missing;
+  for (const Kernel& kernel : kernels) missing.insert(kernel.results.begin(), kernel.results.end());
+  std::vector<Kernel> sorted;
+  while (!kernels.empty()) {
+    const auto next = std::ranges::find_if(kernels, [&](const Kernel& kernel) {
+      return needs_of(graph, kernel, missing).read.empty();
+    });
+    if (next == kernels.end()) return {};
+    for (const NodeId id : next->results) missing.erase(id);
+    sorted.push_back(std::move(*next));
+    kernels.erase(next);
+  }
+  return sorted;
+}
+
 }  // namespace fovea::passes

@@ -1,6 +1,7 @@
 // passes/stored.h — what kernels store, and what each takes from the others.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -18,5 +19,10 @@ struct Needs {
 };
 Needs needs_of(const ir::Graph& graph, const ir::Kernel& kernel,
                const std::set<ir::NodeId>& stored);
+
+// The kernels, each behind those whose results it reads, otherwise as they come; nothing where some
+// wait for each other.
+std::optional<std::vector<ir::Kernel>> in_order(const ir::Graph& graph,
+                                                std::vector<ir::Kernel> kernels);
 
 }  // namespace fovea::passes
