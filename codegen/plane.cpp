@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <limits>
 #include <numbers>
+#include <span>
+#include <tuple>
 #include <utility>
 
 #include "ir/carry.h"
@@ -297,9 +299,9 @@ std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, cons
   return at;
 }
 
-// A fold of plane terms over a feature axis, times a constant that goes into its row operand.
-const Contraction& Plane::contraction(NodeId id, double scale) {
-  const auto known = contractions_.find({id, scale});
+template <class Define>
+const Contraction& Plane::contraction(NodeId id, double scale, int part, const Define& define) {
+  const auto known = contractions_.find({id, scale, part});
   if (known != contractions_.end()) return known->second;
   const Node& node = graph_.node(id);
   Contraction result{Func("raw" + std::to_string(id) + "_" + std::to_string(contractions_.size())),
@@ -312,17 +314,64 @@ const Contraction& Plane::contraction(NodeId id, double scale) {
   for (const AxisId axis : result.inner) vars.push_back(var(axis));
   point_ = point(r, j, n, result.inner);
   defining_ = kNone;
-  std::vector<Expr> guards;
-  define_contraction(result, id, scale, vars, guards);
-  if (!guards.empty()) {
-    Expr all = Halide::Internal::const_true();
-    for (const Expr& guard : guards) all = all && guard;
-    guards_.emplace(result.func.name(), all);
-  }
+  define(result, vars);
   point_ = outer;
   defining_ = outer_defining;
   partial_ = outer_partial;
-  return contractions_.emplace(std::make_pair(id, scale), std::move(result)).first->second;
+  return contractions_.emplace(std::make_tuple(id, scale, part), std::move(result)).first->second;
+}
+
+// A fold of plane terms over a feature axis, times a constant that goes into its row operand.
+const Contraction& Plane::contraction(NodeId id, double scale) {
+  return contraction(id, scale, 0, [&](Contraction& result, const std::vector<Var>& vars) {
+    std::vector<Expr> guards;
+    define_contraction(result, id, scale, vars, guards);
+    if (guards.empty()) return;
+    Expr all = Halide::Internal::const_true();
+    for (const Expr& guard : guards) all = all && guard;
+    guards_.emplace(result.func.name(), all);
+  });
+}
+
+void Plane::add_summands(NodeId id, bool root, double scale, Summands& into) const {
+  const Node& node = graph_.node(id);
+  const bool whole = context_.source.leaves[id] || assumed_.contains(id) || !on_plane(id) ||
+                     !is_float(node.type.dtype) || (!root && panel_of(id));
+  const auto* reduce = std::get_if<Reduce>(&node.op);
+  if (!whole && reduce && reduce->fn == ReduceFn::Sum) {
+    into.contractions.emplace_back(id, scale);
+  } else if (!whole && as_map(node, Fn::Neg)) {
+    add_summands(node.inputs[0], false, -scale, into);
+  } else if (!whole && (as_map(node, Fn::Add) || as_map(node, Fn::Sub))) {
+    add_summands(node.inputs[0], false, scale, into);
+    add_summands(node.inputs[1], false, as_map(node, Fn::Sub) ? -scale : scale, into);
+  } else {
+    into.others.emplace_back(id, scale);
+  }
+}
+
+// Many contractions that are added up are chained: Halide takes time with the third power of how
+// many there are, each in the loops of the one before. Not all in one chain, whose roundings would
+// add up.
+Expr Plane::chained(NodeId id, double factor, const ScopePtr& scope) {
+  constexpr std::size_t kMany = 8;
+  Summands summands;
+  if (chains()) add_summands(id, true, factor, summands);
+  if (summands.contractions.size() <= kMany) return {};
+  Expr sum;
+  std::span<const Scaled> left = summands.contractions;
+  for (int part = 1; !left.empty(); ++part) {
+    const std::span<const Scaled> here = left.first(std::min(left.size(), kMany));
+    left = left.subspan(here.size());
+    const Contraction& chain =
+        contraction(id, factor, part, [&](Contraction& result, const std::vector<Var>& vars) {
+          define_chain(result, here, vars);
+        });
+    const Expr value = call(chain, scope);
+    sum = sum.defined() ? sum + value : value;
+  }
+  for (const auto& [other, scale] : summands.others) sum = sum + scaled(other, scale, scope);
+  return sum;
 }
 
 // A sum's term: constants, and what it is scaled by, go into the first row operand of the product.

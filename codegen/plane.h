@@ -7,7 +7,9 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -78,6 +80,10 @@ class Plane {
   virtual void define_contraction(Contraction& contraction, ir::NodeId id, double scale,
                                   const std::vector<Halide::Var>& vars,
                                   std::vector<Halide::Expr>& guards) = 0;
+  // The same for the sum of many, one added after the other, where that is how they are compiled.
+  virtual bool chains() const { return false; }
+  virtual void define_chain(Contraction& /*contraction*/, std::span<const Scaled> /*sums*/,
+                            const std::vector<Halide::Var>& /*vars*/) {}
   virtual void schedule_panel(Panel& panel, const Halide::RDom& all,
                               const std::optional<Halide::RDom>& partial, bool heavy) = 0;
   // Ends with `keep`.
@@ -122,6 +128,14 @@ class Plane {
                                             const Halide::Expr& j, const Halide::Expr& n,
                                             const ScopePtr& scope);
   const Contraction& contraction(ir::NodeId id, double scale);
+  // `part`: of a chain, from 1 on; 0: the node is all of it.
+  template <class Define>
+  const Contraction& contraction(ir::NodeId id, double scale, int part, const Define& define);
+  // What a sum on the plane adds up: contractions of its own, and all else; each times a constant.
+  struct Summands {
+    std::vector<Scaled> contractions, others;
+  };
+  void add_summands(ir::NodeId id, bool root, double scale, Summands& into) const;
   Halide::Expr product_term(ir::NodeId id, double scale, std::vector<Halide::Expr>& guards);
   void fold(Halide::Func f, const std::vector<Halide::Var>& vars, ir::ReduceFn fn,
             const Halide::Expr& x);
@@ -135,6 +149,7 @@ class Plane {
   std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner, const ScopePtr& scope);
   Halide::Expr stable_argument(const ir::Stabilised& exponent, const ScopePtr& scope);
   Halide::Expr scaled(ir::NodeId id, double factor, const ScopePtr& scope);
+  Halide::Expr chained(ir::NodeId id, double factor, const ScopePtr& scope);
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
                              ir::AxisId folded, std::vector<Halide::Expr>& guards);
@@ -191,7 +206,7 @@ class Plane {
   Halide::ImageParam blocks_;
   std::set<PanelKey> wanted_;
   std::map<PanelKey, Panel> panels_;
-  std::map<std::pair<ir::NodeId, double>, Contraction> contractions_;
+  std::map<std::tuple<ir::NodeId, double, int>, Contraction> contractions_;  // by scale and part
   std::map<std::string, Halide::Expr> guards_;  // by Func: where it counts, elsewhere it is 0
   std::set<std::string> used_;                  // contractions of the panel being defined
   Stages stages_;                               // and its staged inputs

@@ -55,6 +55,8 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   if (as_map(node, Fn::Sigmoid))
     return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -std::numbers::log2e, scope)));
   if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
+  if (is_float(node.type.dtype) && (as_map(node, Fn::Add) || as_map(node, Fn::Sub)))
+    return chained(id, 1, scope);
   return {};
 }
 
@@ -145,6 +147,8 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
            Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
   if (as_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
+  if (as_map(node, Fn::Add) || as_map(node, Fn::Sub))
+    if (const Expr chain = chained(id, factor, scope); chain.defined()) return chain;
   if (as_map(node, Fn::Add))
     return scaled(node.inputs[0], factor, scope) + scaled(node.inputs[1], factor, scope);
   if (as_map(node, Fn::Sub))

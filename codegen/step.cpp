@@ -81,7 +81,30 @@ class RowsAcross final : public Plane {
       invariant(scale == 1, "only sums are scaled");
     }
     fold(result.func, vars, reduce.fn, term);
-    contraction_axis_.emplace(result.func.name(), d.x);
+    contraction_axes_[result.func.name()] = {d.x};
+  }
+
+  bool chains() const override { return true; }
+
+  // An update for each.
+  void define_chain(Contraction& result, std::span<const Scaled> sums,
+                    const std::vector<Var>& vars) override {
+    Func& f = result.func;
+    f(vars) = 0.F;
+    for (const auto& [id, scale] : sums) {
+      const Node& node = graph_.node(id);
+      const AxisId axis = std::get<Reduce>(node.op).axis;
+      std::vector<Halide::RVar>& axes = contraction_axes_[f.name()];
+      const std::string name = "d" + std::to_string(id) + "_" + std::to_string(axes.size());
+      const RDom d(0, signature_.extent(axis), name);
+      axes.push_back(d.x);
+      point_ = point(vars[0], vars[1], vars[2], result.inner);
+      point_.scope->at[axis] = d.x;
+      std::vector<Expr> guards;
+      Expr term = product_term(node.inputs[0], scale, guards);
+      for (const Expr& guard : guards) term = Halide::select(guard, term, 0.F);
+      f(vars) += term;
+    }
   }
 
   Expr plane_input(NodeId id, const ScopePtr& scope) override {
@@ -123,11 +146,13 @@ class RowsAcross final : public Plane {
           .vectorize(r, tiling_.lanes)
           .unroll(r)
           .unroll(j);
-      raw.update()
-          .reorder(r, j, contraction_axis_.at(raw.name()))
-          .vectorize(r, tiling_.lanes)
-          .unroll(r)
-          .unroll(j);
+      const std::vector<Halide::RVar>& axes = contraction_axes_.at(raw.name());
+      for (std::size_t n = 0; n < axes.size(); ++n)
+        raw.update(static_cast<int>(n))
+            .reorder(r, j, axes[n])
+            .vectorize(r, tiling_.lanes)
+            .unroll(r)
+            .unroll(j);
     }
     StageLoops loops{all.z, panel.inner, {}, {}};
     if (heavy) loops.rows = ro, loops.columns = all.y;
@@ -300,7 +325,7 @@ class RowsAcross final : public Plane {
     update.unroll(ei).unroll(c.y);
   }
 
-  std::map<std::string, Halide::RVar> contraction_axis_;
+  std::map<std::string, std::vector<Halide::RVar>> contraction_axes_;  // by update
 };
 
 }  // namespace
