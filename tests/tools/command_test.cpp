@@ -327,9 +327,24 @@ TEST_CASE("bench prints one line of JSON beside its probes") {
   CHECK(figures["min_us"] <= figures["p50_us"]);
   CHECK(figures["p50_us"] <= figures["p99_us"]);
   CHECK(figures["gflops_visited"] <= figures["fma_peak_gflops"]);
+  CHECK(figures["share_of_limit"] ==
+        std::max(figures["share_of_fma_peak"], figures["share_of_stream"]));
   CHECK(figures["threads"] == 1);
   CHECK(figures["target"] == "sse41");
   check_users_error(fovea({"bench", "-", "--seconds", "0"}, kAttention), "--seconds");
+}
+
+TEST_CASE("bench names the limit that binds: multiply-adds of many rows, reading for one") {
+  const auto limit_of = [](const char* rows, const char* columns, const char* words) {
+    const std::vector<std::string> arguments = {
+        "bench", "-", "--size", rows, "--size", columns, "--seconds", "0.05", "--threads", "1"};
+    CHECK(contains(fovea(arguments, kAttention).out, words));
+    auto as_json = arguments;
+    as_json.emplace_back("--json");
+    return json::parse(fovea(as_json, kAttention).out)["limit"];
+  };
+  CHECK(limit_of("i=500", "j=500", "limited by the FMA peak: ") == "fma_peak");
+  CHECK(limit_of("i=1", "j=400000", "limited by the stream rate: ") == "stream");
 }
 
 }  // namespace

@@ -19,6 +19,10 @@ struct Arguments {
   bool json = false;
 };
 
+const char* limit_of(const Measurement& measured) {
+  return measured.is_bound_by_reading() ? "stream" : "fma_peak";
+}
+
 void print_json(const Measurement& measured, const Report& report) {
   const bench::Samples& samples = measured.samples;
   const nlohmann::ordered_json json = {{"p50_us", samples.quantile(0.5) * 1e6},
@@ -31,6 +35,8 @@ void print_json(const Measurement& measured, const Report& report) {
                                        {"stream_gbs", samples.stream_gbs},
                                        {"share_of_fma_peak", measured.share_of_peak()},
                                        {"share_of_stream", measured.share_of_stream()},
+                                       {"limit", limit_of(measured)},
+                                       {"share_of_limit", measured.share_of_limit()},
                                        {"threads", report.threads},
                                        {"target", report.target}};
   fmt::print("{}\n", json.dump());
@@ -47,6 +53,9 @@ void print_text(const Measurement& measured, const Report& report) {
   fmt::print("{:.2f} GB/s of inputs and outputs; stream {:.2f}: {:.1f} %\n",
              measured.bytes / samples.quantile(0.5) * 1e-9, samples.stream_gbs,
              100 * measured.share_of_stream());
+  fmt::print("limited by {}: {:.1f} % of what it allows\n",
+             measured.is_bound_by_reading() ? "the stream rate" : "the FMA peak",
+             100 * measured.share_of_limit());
 }
 
 void bench(Arguments& arguments) {

@@ -1,6 +1,8 @@
 // tools/fovea/measure.h — how fast a kernel runs, beside what the machine can do.
 #pragma once
 
+#include <algorithm>
+
 #include "bench/probe.h"
 #include "tools/fovea/inputs.h"
 
@@ -17,6 +19,9 @@ struct Measurement {
   double share_of_stream() const {
     return bytes / samples.quantile(0.5) * 1e-9 / samples.stream_gbs;
   }
+  // The limit of which it reaches more is the one that binds.
+  bool is_bound_by_reading() const { return share_of_stream() > share_of_peak(); }
+  double share_of_limit() const { return std::max(share_of_peak(), share_of_stream()); }
   double share_of_peak(const KernelReport& kernel, std::size_t index) const {
     return kernel.flops / kernel_seconds[index] * 1e-9 / samples.fma_gflops;
   }
