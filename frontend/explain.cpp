@@ -384,6 +384,8 @@ class Explainer {
   // As far as extents and given inputs tell.
   runtime::Visits visits_of(const ir::Kernel& kernel, const Region& region,
                             const KernelReport& report) const {
+    const runtime::Mask& mask = loop_of(kernel).mask;
+    if (mask.visible.empty() && mask.solid.empty()) return all_visits(kernel, report);
     std::vector<runtime::BufferRef> buffers(program_.buffers.size());
     std::vector<std::vector<std::int64_t>> shapes(program_.buffers.size());
     for (std::size_t n = 0; n < buffers.size(); n++)
@@ -419,9 +421,23 @@ class Explainer {
       }
     }
     if (planes == 0) return {};
-    const std::int64_t copies = report.batch / planes;
-    integer(times(visits.full + visits.partial + visits.empty, copies), kernel, "tiles");
-    return visits * copies;
+    return copied(visits, report.batch / planes, kernel);
+  }
+
+  // Where nothing is masked: there may be too many tiles to list.
+  static runtime::Visits all_visits(const ir::Kernel& kernel, const KernelReport& report) {
+    const auto pieces = [](std::int64_t extent, int piece) { return (extent + piece - 1) / piece; };
+    runtime::Visits visits;
+    visits.full =
+        pieces(report.rows, kernel.row_tile) * pieces(report.columns, kernel.column_block);
+    visits.full_pairs = static_cast<double>(report.rows) * static_cast<double>(report.columns);
+    return copied(visits, report.batch, kernel);
+  }
+
+  static runtime::Visits copied(const runtime::Visits& visits, std::int64_t planes,
+                                const ir::Kernel& kernel) {
+    integer(times(visits.full + visits.partial + visits.empty, planes), kernel, "tiles");
+    return visits * planes;
   }
 
   static bool known(const runtime::Predicate& predicate,

@@ -175,6 +175,10 @@ TEST_CASE("explain refuses counts that no integer holds") {
   const Report fused = explained({}, 500'000);
   CHECK(on_plane(fused).batch == 125'000'000'000'000'000);
   CHECK(on_plane(fused).tiles_full > 0);
+  const Report long_axes = compile(graph).explain(
+      {{"b", 1}, {"c", 1}, {"h", 2}, {"i", 2'000'000'000}, {"j", 2'000'000'000}});
+  CHECK(on_plane(long_axes).flops == on_plane(long_axes).flops_all);
+  CHECK(on_plane(long_axes).tiles_full > 200'000'000'000'000);
   const auto refused = [&](const Options& options, std::int64_t batch) {
     return message_of([&] { explained(options, batch); });
   };
