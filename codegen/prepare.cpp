@@ -99,6 +99,10 @@ class Prepare {
     const Expr value = value_at(r);
     f(vars) = Halide::undef(value.type());
     f(at) = value;
+    if (in_lanes) {  // what only the rows know stays in registers along the features
+      order.erase(order.begin() + 1);
+      order.push_back(rows.y);
+    }
     f.update().reorder(order);
     const auto extents = context_.extents(signature_, axes);
     promise(f.output_buffer(), extents, true);
