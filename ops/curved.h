@@ -30,6 +30,28 @@ struct UnitBall {
 // acosh(1 + excess), to the last digits of a small excess.
 Tensor acosh_above_one(const Tensor& excess);
 
+// Points of the hyperboloid of curvature -1: 1 + time, and where they lie in the unit ball.
+struct Points {
+  Tensor far;   // 2 / (1 - |ball|²)
+  Tensor ball;  // space / far
+};
+
+// cosh(distance) - 1, by |q - k|² in the ball, where near and far points alike keep their digits.
+Tensor excess_of(const Axis& d, const Points& q, const Points& k);
+
+// Σ p x of such points x along j.
+struct PointSum {
+  Tensor space, time;
+};
+
+// √(time² - |space|²), by which the sum is scaled back to the hyperboloid and which is at least
+// `least`. f32 leaves its square (time / length)² times the error of both sums.
+Tensor short_length(const Axis& e, const PointSum& sum, const Tensor& least);
+
+// The same to more digits: rows where it is small beside the time are walked once more for them.
+Tensor length_of(const Heads& x, const Tensor& p, const Points& v, const PointSum& sum,
+                 const Tensor& least);
+
 // exp(-scale acosh(1 + excess)) for all that is seen, to any common factor of a row: where no
 // distance is longer than `longest`, weights cannot vanish, and no maximum is needed.
 Tensor hyperbolic_weights(const Axis& j, const Tensor& excess, double scale, double longest);

@@ -17,37 +17,9 @@ namespace {
 constexpr auto kOptions = head_options(kCurvature, kTemperature);
 constexpr double kLongest = std::numeric_limits<double>::infinity();  // inputs have no border
 
-// Points of the hyperboloid along some axis, from their coordinates of space.
-struct Points {
-  Tensor far;   // 1 + √c time
-  Tensor ball;  // in the ball
-};
-
 Points points_of(const Axis& d, const Tensor& x, double c) {
   const Tensor far = sqrt(sum(d, x * x) * c + 1.0) + 1.0;
   return {far, x * (std::sqrt(c) / far)};
-}
-
-// cosh(√c distance) - 1, for 1 - |q'|² = 2 / (1 + √c time).
-Tensor excess_of(const Axis& d, const Points& q, const Points& k) {
-  const Tensor apart = q.ball - k.ball;
-  return sum(d, apart * apart) * (q.far * 0.5) * k.far;
-}
-
-// Of √(time² - c |space|²) f32 leaves (time / length)² times the error of both sums, which is some
-// 3e-7. Rows beyond this are walked again, and of other rows no tile is.
-constexpr double kFar = 2;  // time / length
-
-// The length of Σ p x, by which it is scaled back. It is also Σ p cosh(√c distance) to the point
-// where that leads, of terms that are at least 1, and by the square of the distance longer to a
-// point near by: as good as the sums themselves up to a time of some 100 lengths.
-Tensor length_of(const Heads& x, const Tensor& p, const Points& v, const Tensor& space, double c) {
-  const Tensor time = sum(x.j, p * (v.far - 1.0).named("v_time"));
-  const Tensor length = sqrt(max(time * time - sum(x.e, space * space) * c, 1.0));
-  const Tensor far = time > length * kFar;
-  const Points near{(time + length) / length, space * (std::sqrt(c) / (time + length))};
-  const Tensor excess = sum(x.j, where(far, p * excess_of(x.e, near, v), 0.0));
-  return where(far, excess + 1.0, length);
 }
 
 ir::Graph build(const Problem& problem) {
@@ -56,8 +28,8 @@ ir::Graph build(const Problem& problem) {
   const Heads x = heads(problem);
   const Points q = points_of(x.d, x.q, c), k = points_of(x.d, x.k, c), v = points_of(x.e, x.v, c);
   const Tensor p = hyperbolic_weights(x.j, excess_of(x.d, q, k), scale, kLongest).named("p");
-  const Tensor space = sum(x.j, p * x.v);
-  return graph_of(x, {{"o", space / length_of(x, p, v, space, c)}});
+  const Tensor space = sum(x.j, p * x.v), time = sum(x.j, p * (v.far - 1.0).named("v_time"));
+  return graph_of(x, {{"o", space / length_of(x, p, v, {space * std::sqrt(c), time}, 1.0)}});
 }
 
 ir::Arrays reference(const Problem& problem, const ir::Arrays& inputs, const ir::Sizes&) {

@@ -18,32 +18,50 @@ namespace {
 constexpr auto kOptions = head_options(
     kCurvature, kTemperature, kEpsilon,
     Option{"frechet", 0, "steps towards the Fréchet mean, about 20; 0: the Einstein midpoint"},
-    Option{"tolerance", 1e-5, "largest relative error of a weight, which decides the form"});
+    Option{"tolerance", 1e-5,
+           "largest relative error of weights and means, which decides the form"});
+
+// 1 - |x|² on the border.
+double least_gap(double epsilon) { return 1 - (1 - epsilon) * (1 - epsilon); }
 
 // cosh(distance) - 1 by norms and products, |q|² + |k|² - 2 q·k, is off by what rounding leaves of
 // |q|² + |k|² over the least product of both 1 - |x|²; a distance then by √2 times the root of it.
 double error_of_norms(double epsilon) {
-  const double radius = 1 - epsilon, gap = 1 - radius * radius;
+  const double radius = 1 - epsilon, gap = least_gap(epsilon);
   return std::sqrt(2 * (2 * 4 * radius * radius * 0x1p-23) / (gap * gap));
 }
 
+// A mean of points on the border, on the hyperboloid, is (2 - gap) / gap lengths away in time, and
+// its length is off by the square of that times the rounding of sums; in the ball by one of them
+// less.
+double error_of_length(double epsilon) {
+  const double gap = least_gap(epsilon);
+  return (2 - gap) / gap * 0x1p-22;
+}
+
 struct Form {
-  double error;  // of a weight, relative, if distances come from norms and products
+  double error;      // of a weight, relative, if distances come from norms and products
+  double of_length;  // of a mean, if its length is a difference of sums
   double tolerance;
   bool norms() const { return error <= tolerance; }
+  bool walks_again() const { return of_length > tolerance; }
 };
 
 Form form_of(const Problem& problem) {
   const double scale = 1 / (problem.positive("temperature") * std::sqrt(problem.positive("c")));
-  return {error_of_norms(epsilon_of(problem)) * scale, problem.positive("tolerance")};
+  const double epsilon = epsilon_of(problem);
+  return {error_of_norms(epsilon) * scale, error_of_length(epsilon), problem.positive("tolerance")};
 }
 
 std::string decision(const Problem& problem) {
   const Form form = form_of(problem);
   return fmt::format(
-      "distances from {}: norms and products may put a weight off by {:.2g}, {} the tolerance {:g}",
+      "distances from {}: norms and products may put a weight off by {:.2g}, {} the tolerance "
+      "{:g}; "
+      "means near the border {}: once may put one off by {:.2g}",
       form.norms() ? "norms and products" : "differences", form.error,
-      form.norms() ? "within" : "beyond", form.tolerance);
+      form.norms() ? "within" : "beyond", form.tolerance,
+      form.walks_again() ? "walked for twice" : "walked for once", form.of_length);
 }
 
 // cosh(distance) - 1 in the unit ball.
@@ -58,13 +76,20 @@ Tensor excess_of(const Heads& x, const UnitBall& q, const UnitBall& k, bool norm
   return sum(x.d, apart * apart) * stretch_q * stretch_k;
 }
 
-// In Klein's coordinates with λ = 2 / (1 - |v|²): Σ p λ v / Σ p (λ - 1).
-Tensor midpoint(const Heads& x, const Tensor& p, const UnitBall& v) {
+// Scaled back to the hyperboloid, where v has the time λ - 1 and the coordinates λ v of space,
+// λ = 2 / (1 - |v|²), and then to the ball.
+Tensor midpoint(const Heads& x, const Tensor& p, const UnitBall& v, const Tensor& v_ball,
+                const Problem& problem) {
+  const double gap = least_gap(epsilon_of(problem));
   const Tensor lambda = 2.0 / v.gap;
-  const Tensor weight = sum(x.j, p * (lambda - 1.0).named("v_weight"));
-  const Tensor klein =
-      sum(x.j, p * (x.v * (v.scale * lambda)).named("v_klein")) / where(weight == 0.0, 1.0, weight);
-  return klein / (1.0 + sqrt(max(1.0 - sum(x.e, klein * klein), 0.0)));
+  const PointSum sum{fovea::sum(x.j, p * (x.v * (v.scale * lambda)).named("v_klein")),
+                     fovea::sum(x.j, p * (lambda - 1.0).named("v_weight"))};
+  const Tensor least = sum.time * (gap / (2 - gap));
+  const Tensor length = form_of(problem).walks_again()
+                            ? length_of(x, p, {lambda, v_ball}, sum, least)
+                            : short_length(x.e, sum, least);
+  const Tensor total = sum.time + length;
+  return sum.space / where(total == 0.0, 1.0, total);
 }
 
 // A step from p towards the Fréchet mean, as frechet_mean takes it, but by the known 1 - |v|²:
@@ -91,7 +116,7 @@ ir::Graph build(const Problem& problem) {
   const Tensor excess = excess_of(x, q, k, form_of(problem).norms());
   const Tensor p = hyperbolic_weights(x.j, excess, scale, 2 * std::log(2 / epsilon)).named("p");
   const Tensor v_ball = (x.v * v.scale).named("v_ball");
-  Tensor o = midpoint(x, p, v);
+  Tensor o = midpoint(x, p, v, v_ball, problem);
   for (int n = 0; n < steps; ++n) o = nearer(x, o, p, v_ball, v.gap);
   return graph_of(x, {{"o", o * (1 / std::sqrt(c))}});
 }
