@@ -350,18 +350,18 @@ void Plane::add_summands(NodeId id, bool root, double scale, Summands& into) con
   }
 }
 
-// Many contractions that are added up are chained: Halide takes time with the third power of how
-// many there are, each in the loops of the one before. Not all in one chain, whose roundings would
-// add up.
+// Contractions that are added up are chained: their tile stays in registers from the first to the
+// last, and Halide takes time with the third power of how many there are, each in the loops of the
+// one before. Not more than kLongest to a chain, whose roundings add up.
 Expr Plane::chained(NodeId id, double factor, const ScopePtr& scope) {
-  constexpr std::size_t kMany = 8;
+  constexpr std::size_t kLongest = 8;
   Summands summands;
   if (chains()) add_summands(id, true, factor, summands);
-  if (summands.contractions.size() <= kMany) return {};
+  if (summands.contractions.size() < 2) return {};
   Expr sum;
   std::span<const Scaled> left = summands.contractions;
   for (int part = 1; !left.empty(); ++part) {
-    const std::span<const Scaled> here = left.first(std::min(left.size(), kMany));
+    const std::span<const Scaled> here = left.first(std::min(left.size(), kLongest));
     left = left.subspan(here.size());
     const Contraction& chain =
         contraction(id, factor, part, [&](Contraction& result, const std::vector<Var>& vars) {

@@ -39,6 +39,8 @@ void check(int count, std::string_view weights, const char* target = "") {
 
 TEST_CASE("many sums: their scores are what they mean") {
   constexpr const char* kSoftmax = "out o = sum(j, softmax(j, s) * v)\n";
+  check(2, kSoftmax);
+  check(3, kSoftmax, "sse41");
   check(9, kSoftmax, "avx2");
   check(18, kSoftmax);
   check(10, "out o = sum(j, where(j <= i, tanh(s), 0.0) * v)\n");
