@@ -204,8 +204,8 @@ void Cache::put(std::string_view description, std::string_view bytes) const {
   if (is_due(description, bytes)) evict();
 }
 
-// Asking for the sizes of ten thousand files takes a tenth of what compiling one does. One object in
-// sixteen does so, by its digest, and any that is large.
+// Asking for the sizes of ten thousand files takes a tenth of what compiling one does. One object
+// in sixteen does so, by its digest, and any that is large.
 bool Cache::is_due(std::string_view description, std::string_view bytes) const {
   return digest(description).front() % 16 == 0 || bytes.size() > bytes_ / 64;
 }

@@ -114,7 +114,8 @@ Split Plane::split(const PlaneReduction& reduction) const {
   }
   std::ranges::sort(result.panel.factors);
   result.panel.negative = product.negative;
-  if (followed(reduction.node)) result.panel.scale = base_two(reduction.node) ? 1 : std::numbers::log2e;
+  if (followed(reduction.node))
+    result.panel.scale = base_two(reduction.node) ? 1 : std::numbers::log2e;
   return result;
 }
 

@@ -54,7 +54,11 @@ void Walk::follow(NodeId maximum) {
     std::vector<const PlaneReduction*> sums;
     for (const PlaneReduction& each : region_.reductions)
       if (each.maximum == maximum && base_of(each) == base) sums.push_back(&each);
-    Softmax softmax{maximum, graph_.node(maximum).inputs[0], base == Base::two ? 1 : std::numbers::log2e, {}, {},
+    Softmax softmax{maximum,
+                    graph_.node(maximum).inputs[0],
+                    base == Base::two ? 1 : std::numbers::log2e,
+                    {},
+                    {},
                     {}};
     softmax.heads = dims_of(graph_.node(maximum).type);
     // Sums merge together if one has all the features of the others.

@@ -134,10 +134,10 @@ class Fuser {
     Kernel kernel;
     kernel.results = {id};
     kernel.column = partition_.walks.axis_of(id);
-    kernel.reason = kernel.column == kNone
-                        ? why_plain(id)
-                        : "fused: one walk along " + graph_.axis(kernel.column).name +
-                              " for each point";
+    kernel.reason =
+        kernel.column == kNone
+            ? why_plain(id)
+            : "fused: one walk along " + graph_.axis(kernel.column).name + " for each point";
     return kernel;
   }
 

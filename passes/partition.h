@@ -1,5 +1,5 @@
-// passes/partition.h — what the parts of `fuse` tell one another: the planes of a graph, the groups of
-// reductions that are each one walk over a plane, and the outputs that such a walk stores.
+// passes/partition.h — what the parts of `fuse` tell one another: the planes of a graph, the groups
+// of reductions that are each one walk over a plane, and the outputs that such a walk stores.
 #pragma once
 
 #include <map>
@@ -35,14 +35,14 @@ struct Partition {
 // Whether a node is a reduction, a running one or a selection.
 bool is_fold(const ir::Node& node);
 
-// Finds for each output on a plane the group that stores it, tile by tile: one that folds it, or the
-// last of those whose results it needs; a group of its own where that one cannot. None for what is
-// no function of a plane's reductions and folded nowhere: a product of matrices with its end.
+// Finds for each output on a plane the group that stores it, tile by tile: one that folds it, or
+// the last of those whose results it needs; a group of its own where that one cannot. None for what
+// is no function of a plane's reductions and folded nowhere: a product of matrices with its end.
 void store_plane_outputs(Partition& partition);
 
-// The nodes that some kernel must store: outputs, degrees, and what kernels need of one another. With
-// `follow_products`, what follows a product element by element, up to an output, is computed in its
-// kernel.
+// The nodes that some kernel must store: outputs, degrees, and what kernels need of one another.
+// With `follow_products`, what follows a product element by element, up to an output, is computed
+// in its kernel.
 std::set<ir::NodeId> stored_nodes(const Partition& partition, bool follow_products);
 
 }  // namespace fovea::passes

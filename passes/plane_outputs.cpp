@@ -22,8 +22,8 @@ class Placing {
   void place(NodeId id) {
     const Node& node = graph_.node(id);
     const auto& planes = partition_.found.planes;
-    const auto plane = std::ranges::find_if(
-        planes, [&](const Plane& each) { return lies_on(each, node.type); });
+    const auto plane =
+        std::ranges::find_if(planes, [&](const Plane& each) { return lies_on(each, node.type); });
     if (plane == planes.end() || partition_.group_of(id) != kNone ||
         std::holds_alternative<Input>(node.op) || node.type.dtype == Dtype::I4 ||
         partition_.stored_by.contains(id) || !is_tileable(graph_, id, *plane))
@@ -81,8 +81,8 @@ class Placing {
           any_reduction(group, [&](NodeId at) { return partition_.group_of(at) == user; }))
         return false;
     const auto walked = [&](const std::vector<NodeId>& also) {
-      return make_region(graph_, plane.first, plane.second, reductions,
-                         Leaves(graph_.nodes.size()), also)
+      return make_region(graph_, plane.first, plane.second, reductions, Leaves(graph_.nodes.size()),
+                         also)
           .batch;
     };
     return walked({}) == walked({id});

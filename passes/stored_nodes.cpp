@@ -126,8 +126,8 @@ class Finder {
   }
 
   // Element-wise values off the planes that have become long expressions by the time several others
-  // need them, as the steps of an iteration do: computed again in every kernel, each step would cost
-  // what all before it do.
+  // need them, as the steps of an iteration do: computed again in every kernel, each step would
+  // cost what all before it do.
   void find_long_values() {
     const std::vector<int> uses = count_uses(graph_);
     std::vector<int> length(graph_.nodes.size(), 0);
