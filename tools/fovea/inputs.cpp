@@ -4,6 +4,7 @@
 
 #include "tools/fovea/shapes.h"
 #include "tools/io/files.h"
+#include "tools/io/random.h"
 
 namespace fovea::tools {
 namespace {

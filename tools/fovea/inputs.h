@@ -34,11 +34,6 @@ struct Inputs {
 // missing.
 Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments);
 
-// Random inputs of a graph: normal for floats, 0 or 1 for bool, small integers; integers that are
-// used as coordinates lie within their axes. The same for the same seed, whatever else is given.
-Tensor random_input(const Graph& graph, const ir::Node& input,
-                    const std::vector<std::int64_t>& extents, unsigned seed);
-
 // Room for every output.
 Tensors make_outputs(const Graph& graph, const std::vector<std::int64_t>& extents);
 

@@ -1,10 +1,11 @@
+#include "tools/io/random.h"
+
 #include <algorithm>
 #include <cmath>
 #include <functional>
 #include <random>
 
 #include "ir/extent.h"
-#include "tools/fovea/inputs.h"
 
 namespace fovea::tools {
 namespace {

@@ -1,0 +1,191 @@
+#include "tests/frontend/programs.h"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "codegen/targets.h"
+#include "ir/extent.h"
+#include "ir/text.h"
+#include "tools/io/random.h"
+
+namespace fovea::test {
+namespace {
+
+// Extents of the open axes, in turn.
+constexpr std::int64_t kUsual[][5] = {{1, 1, 1, 1, 1},   {2, 2, 2, 2, 2},     {7, 7, 7, 7, 7},
+                                      {33, 33, 33, 33, 33}, {5, 40, 17, 3, 130}, {65, 2, 9, 34, 7},
+                                      {0, 0, 0, 0, 0}};
+
+double number(const std::string& text, const std::filesystem::path& path) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  REQUIRE_MESSAGE((error == std::errc() && end == text.data() + text.size()),
+                  path.string() << ": '" << text << "' is no number");
+  return value;
+}
+
+// "i=33 j=17"
+Sizes sizes_of(std::istream& words, const std::filesystem::path& path) {
+  Sizes sizes;
+  for (std::string word; words >> word;) {
+    const auto at = word.find('=');
+    REQUIRE_MESSAGE(at != word.npos, path.string() << ": '" << word << "' is no size");
+    sizes[word.substr(0, at)] = static_cast<std::int64_t>(number(word.substr(at + 1), path));
+  }
+  return sizes;
+}
+
+// "2147483647", "10000 * normal" or "below 5"
+InputRule rule_of(std::istream& words, const std::filesystem::path& path) {
+  std::string first, star, normal;
+  words >> first;
+  if (first == "below") {
+    words >> first;
+    return {InputRule::Kind::Below, number(first, path)};
+  }
+  if (words >> star >> normal) {
+    REQUIRE_MESSAGE((star == "*" && normal == "normal"), path.string() << ": unknown rule");
+    return {InputRule::Kind::Normal, number(first, path)};
+  }
+  return {InputRule::Kind::Number, number(first, path)};
+}
+
+void read_directive(ProgramFile& program, const std::string& line,
+                    const std::filesystem::path& path) {
+  std::istringstream words(line);
+  std::string hash, what, name, equals;
+  words >> hash >> what;
+  if (hash != "#") return;
+  if (what == "sizes") program.sizes.push_back(sizes_of(words, path));
+  if (what == "tolerance") {
+    words >> name;
+    program.tolerance = number(name, path);
+  }
+  if (what == "input" && words >> name >> equals && equals == "=")
+    program.inputs[name] = rule_of(words, path);
+}
+
+std::vector<Sizes> usual_sizes(const Graph& graph) {
+  std::vector<Sizes> all;
+  for (const auto& extents : kUsual) {
+    Sizes sizes;
+    for (const ir::Axis& axis : graph.axes)
+      if (axis.extent.empty() && axis.degree == ir::kNone)
+        sizes[axis.name] = extents[sizes.size() % std::size(extents)];
+    if (std::ranges::find(all, sizes) == all.end()) all.push_back(std::move(sizes));
+  }
+  return all;
+}
+
+double next(const InputRule& rule, std::mt19937& random) {
+  switch (rule.kind) {
+    case InputRule::Kind::Normal:
+      return std::normal_distribution<>()(random) * rule.value;
+    case InputRule::Kind::Below:
+      return static_cast<double>(random() % static_cast<unsigned>(rule.value));
+    default:
+      return rule.value;
+  }
+}
+
+Outcome outcome_of(auto&& action) {
+  try {
+    return {action(), ""};
+  } catch (const Error& error) {
+    return {{}, std::string(name(error.code()))};
+  }
+}
+
+struct Example {
+  Sizes sizes;
+  ir::Arrays inputs;
+  Outcome expected;
+};
+
+std::optional<std::string> example_differs(const Kernel& kernel, const ProgramFile& program,
+                                           const Example& example) {
+  const Outcome found =
+      outcome_of([&] { return run(kernel, program.graph, example.inputs, example.sizes); });
+  if (found.error != example.expected.error)
+    return fmt::format("error '{}', expected '{}'", found.error, example.expected.error);
+  if (!found.error.empty()) return {};
+  return difference(found.arrays, example.expected.arrays, program.tolerance);
+}
+
+}  // namespace
+
+ProgramFile load_program(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  REQUIRE_MESSAGE(file.good(), path.string());
+  ProgramFile program;
+  std::string text;
+  for (std::string line; std::getline(file, line); text += line + "\n")
+    read_directive(program, line, path);
+  program.graph = parse(text);
+  if (program.sizes.empty()) program.sizes = usual_sizes(program.graph);
+  return program;
+}
+
+std::vector<std::filesystem::path> programs_below(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> paths;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".fov") paths.push_back(entry.path());
+  std::ranges::sort(paths);
+  return paths;
+}
+
+ir::Arrays program_inputs(const ProgramFile& program, const Sizes& sizes, unsigned seed) {
+  const Graph& graph = program.graph;
+  const Graph axes{graph.axes, {}, {}, {}};  // no input has a shape yet
+  const std::vector<std::int64_t> extents = ir::resolve_extents(axes, {}, sizes);
+  ir::Arrays inputs;
+  for (const ir::Node& node : graph.nodes) {
+    const auto* input = std::get_if<ir::Input>(&node.op);
+    if (input == nullptr) continue;
+    ir::Array array = tools::to_array(tools::random_input(graph, node, extents, seed));
+    if (const auto rule = program.inputs.find(input->name); rule != program.inputs.end()) {
+      std::mt19937 random(seed);
+      for (double& x : array.data) x = ir::round_to(array.dtype, next(rule->second, random));
+    }
+    inputs.emplace(input->name, std::move(array));
+  }
+  return inputs;
+}
+
+std::optional<std::string> program_differs(const ProgramFile& program) {
+  std::vector<Example> examples;
+  for (const Sizes& sizes : program.sizes) {
+    Example example{sizes, program_inputs(program, sizes, 1), {}};
+    example.expected =
+        outcome_of([&] { return ir::interpret(program.graph, example.inputs, sizes); });
+    examples.push_back(std::move(example));
+  }
+  const auto targets = codegen::runnable_targets();
+  const auto check = [&](const Options& options, std::size_t first, std::size_t step) {
+    const Kernel kernel = compile(program.graph, options);
+    for (std::size_t n = first; n < examples.size(); n += step)
+      if (auto what = example_differs(kernel, program, examples[n]))
+        return std::optional(fmt::format("{}\non {} with {} threads{}, {}", *what, options.target,
+                                         options.threads, options.fuse ? "" : ", unfused",
+                                         describe(examples[n].sizes)));
+    return std::optional<std::string>();
+  };
+  // The best row takes all examples, the others share them: compiling is what takes the time.
+  for (std::size_t n = 0; n < targets.size(); ++n) {
+    const std::string target(targets[n].name);
+    if (auto what = check({.target = target, .threads = 1}, n == 0 ? 0 : n % 3, n == 0 ? 1 : 3))
+      return what;
+    if (n > 0) continue;
+    if (auto what = check({.target = target, .threads = 2}, 0, 1)) return what;
+    if (auto what = check({.target = target, .threads = 1, .fuse = false}, 0, 1)) return what;
+  }
+  return {};
+}
+
+}  // namespace fovea::test

@@ -1,0 +1,54 @@
+// tests/frontend/programs.h — programs in files: each is run at many extents, on every row of the
+// target table, fused and not, and must give what the interpreter gives.
+//
+// Lines of a program that the test reads; everything else is the language:
+//
+//   # sizes i=33 j=17            one more set of extents; without any, a usual choice of them
+//   # input window = 2147483647  the input holds this number everywhere
+//   # input q = 10000 * normal   normal numbers with this deviation
+//   # input n = below 5          whole numbers from 0 to 4
+//   # tolerance 1e-4             of the largest element, 1e-5 without; the reason stands beside it
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/frontend/support.h"
+
+namespace fovea::test {
+
+struct InputRule {
+  enum class Kind : std::uint8_t { Number, Normal, Below } kind = Kind::Number;
+  double value = 0;
+};
+
+struct ProgramFile {
+  Graph graph;
+  std::vector<Sizes> sizes;
+  std::map<std::string, InputRule> inputs;
+  double tolerance = 1e-5;
+};
+
+ProgramFile load_program(const std::filesystem::path& path);
+
+// All `.fov` files below the folder, in order.
+std::vector<std::filesystem::path> programs_below(const std::filesystem::path& folder);
+
+ir::Arrays program_inputs(const ProgramFile& program, const Sizes& sizes, unsigned seed);
+
+// What the interpreter gives, or the code of its error.
+struct Outcome {
+  ir::Arrays arrays;
+  std::string error;
+};
+
+// Compiles the program for every row of the target table, fused and unfused, for one and for two
+// threads, and compares each run with the interpreter; what differs first, if anything. An error of
+// the interpreter must be the same error of a run.
+std::optional<std::string> program_differs(const ProgramFile& program);
+
+}  // namespace fovea::test
