@@ -166,7 +166,7 @@ class Fuser {
     if (!reduce) return "off the plane";
     if (is_ragged(graph_, reduce->axis))
       return "not fused: axis " + graph_.axis(reduce->axis).name + " is ragged";
-    const auto row = other_axis(graph_, id);
+    const auto row = other_axis(graph_, id, partition_.found.stored);
     if (!row) return "off the plane";
     const Plane plane{*row, reduce->axis}, flipped{reduce->axis, *row};
     const std::vector<Plane>& planes = partition_.found.planes;
@@ -183,17 +183,31 @@ class Fuser {
   std::map<NodeId, int> ending_;  // the group whose kernel a node ends
 };
 
+// What must be stored, where walks store values on their planes: outputs, then what is needed to
+// compute those so.
+std::set<NodeId> needed_with_planes(Partition& partition) {
+  std::set<NodeId> needed;
+  for (const Output& output : partition.graph.outputs) needed.insert(output.node);
+  while (true) {
+    store_on_planes(partition, needed);
+    std::set<NodeId> more = stored_nodes(partition, true);
+    if (more == needed) return needed;
+    needed = std::move(more);
+  }
+}
+
 }  // namespace
 
 Graph fuse(const Graph& graph, const Target& target) {
   if (!graph.kernels.empty()) return graph;
   const Planes planes = find_planes(graph);
   const Walks walks(graph, planes.group_of);
-  // An output that one walk stores and others read may tie walks that were free of each other.
+  // A value that one walk stores and others read may tie walks that were free of each other.
   for (const bool stores_in_tiles : {true, false}) {
     Partition partition{graph, planes, walks, {}};
-    if (stores_in_tiles) store_plane_outputs(partition);
-    if (auto kernels = Fuser(partition, stored_nodes(partition, true)).kernels())
+    std::set<NodeId> needed =
+        stores_in_tiles ? needed_with_planes(partition) : stored_nodes(partition, true);
+    if (auto kernels = Fuser(partition, std::move(needed)).kernels())
       return with_kernels(graph, std::move(*kernels));
   }
   return partition_unfused(graph, target);

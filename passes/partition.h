@@ -16,7 +16,7 @@ struct Partition {
   const ir::Graph& graph;
   Planes found;
   Walks walks;
-  std::map<ir::NodeId, int> stored_by;  // outputs on a plane: the group that stores them
+  std::map<ir::NodeId, int> stored_by;  // values on a plane: the group that stores them
 
   int group_of(ir::NodeId id) const { return found.group_of[static_cast<std::size_t>(id)]; }
   const PlaneGroup& group(int at) const { return found.groups[static_cast<std::size_t>(at)]; }
@@ -35,10 +35,11 @@ struct Partition {
 // Whether a node is a reduction, a running one or a selection.
 bool is_fold(const ir::Node& node);
 
-// Finds for each output on a plane the group that stores it, tile by tile: one that folds it, or
-// the last of those whose results it needs; a group of its own where that one cannot. None for what
-// is no function of a plane's reductions and folded nowhere: a product of matrices with its end.
-void store_plane_outputs(Partition& partition);
+// Finds for each of the nodes that lies on a plane the group that stores it, tile by tile: one that
+// folds it, or the last of those whose results it needs; a group of its own where that one cannot.
+// None for what is no function of a plane's reductions and folded nowhere: a product of matrices
+// with its end.
+void store_on_planes(Partition& partition, const std::set<ir::NodeId>& nodes);
 
 // The nodes that some kernel must store: outputs, degrees, and what kernels need of one another.
 // With `follow_products`, what follows a product element by element, up to an output, is computed

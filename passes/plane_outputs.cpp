@@ -1,9 +1,10 @@
-// Which walk stores an output on a plane (passes/partition.h).
+// Which walk stores a value on a plane (passes/partition.h).
 #include <algorithm>
 #include <optional>
 
 #include "ir/region.h"
 #include "ir/worklist.h"
+#include "passes/elsewhere.h"
 #include "passes/partition.h"
 
 namespace fovea::passes {
@@ -17,7 +18,10 @@ bool lies_on(const Plane& plane, const Type& type) {
 
 class Placing {
  public:
-  explicit Placing(Partition& partition) : partition_(partition), graph_(partition.graph) {}
+  explicit Placing(Partition& partition)
+      : partition_(partition),
+        graph_(partition.graph),
+        loads_(loads_of_folds(partition.graph)) {}
 
   void place(NodeId id) {
     const Node& node = graph_.node(id);
@@ -69,6 +73,7 @@ class Placing {
   // whole rows are needed, nothing else depends on the group, and the same axes are walked outside.
   bool can_store(int group, NodeId id, const std::set<int>& users) const {
     const auto& [plane, reductions] = partition_.group(group);
+    if (reads_own_results(group, id)) return false;
     const bool comes_too_late = needs(graph_, id, [&](NodeId at) {
       const Node& node = graph_.node(at);
       if (partition_.group_of(at) == group) return std::get<Reduce>(node.op).axis != plane.second;
@@ -88,15 +93,30 @@ class Placing {
     return walked({}) == walked({id});
   }
 
+  // Whether the walk would load, at other points, what it is yet to store: results of the group for
+  // the value, or the value for the group.
+  bool reads_own_results(int group, NodeId id) const {
+    const auto loads = [&](NodeId of, const auto& wanted) {
+      return needs(graph_, of, [&](NodeId at) {
+        return loads_[static_cast<std::size_t>(at)] && needs(graph_, graph_.node(at).inputs[0], wanted);
+      });
+    };
+    return loads(id, [&](NodeId at) { return partition_.group_of(at) == group; }) ||
+           std::ranges::any_of(partition_.group(group).reductions, [&](NodeId reduction) {
+             return loads(reduction, [&](NodeId at) { return at == id; });
+           });
+  }
+
   Partition& partition_;
   const Graph& graph_;
+  const std::vector<bool> loads_;
 };
 
 }  // namespace
 
-void store_plane_outputs(Partition& partition) {
+void store_on_planes(Partition& partition, const std::set<NodeId>& nodes) {
   Placing placing(partition);
-  for (const Output& output : partition.graph.outputs) placing.place(output.node);
+  for (const NodeId id : nodes) placing.place(id);
 }
 
 }  // namespace fovea::passes

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "ir/region.h"
 #include "ir/worklist.h"
+#include "passes/elsewhere.h"
+#include "passes/partition.h"
 
 namespace fovea::passes {
 namespace {
@@ -27,10 +30,15 @@ double extent_of(const Graph& graph, AxisId axis) {
                                : kUnknownExtent;
 }
 
-Leaves input_leaves(const Graph& graph) {
-  Leaves leaves(graph.nodes.size());
-  for (std::size_t id = 0; id < leaves.size(); id++)
-    leaves[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+// Inputs, folds that are read at other coordinates, and what is read of stored folds there.
+Leaves stored_leaves(const Graph& graph) {
+  const std::vector<bool> loads = loads_of_folds(graph);
+  Leaves leaves = loads;
+  for (std::size_t id = 0; id < leaves.size(); id++) {
+    const Node& node = graph.nodes[id];
+    if (std::holds_alternative<Input>(node.op)) leaves[id] = true;
+    if (loads[id] && is_fold(graph.node(node.inputs[0]))) leaves[node.inputs[0]] = true;
+  }
   return leaves;
 }
 
@@ -48,41 +56,167 @@ bool computes(const Graph& graph, NodeId id) {  // holds a contraction: worth sh
                [&](NodeId at) { return std::holds_alternative<Reduce>(graph.node(at).op); });
 }
 
-class Finder {
-  static constexpr int kVotesOfMaximum = 1000;
+void collect_sources(const Graph& graph, NodeId id, const Leaves& leaves, bool indices,
+                     std::set<NodeId>& into, std::set<NodeId>& seen) {
+  if (!seen.insert(id).second) return;
+  const Node& node = graph.node(id);
+  if (leaves[id] || (indices && std::holds_alternative<Index>(node.op))) into.insert(id);
+  if (leaves[id]) return;
+  if (std::holds_alternative<Read>(node.op) &&
+      std::holds_alternative<Input>(graph.node(node.inputs[0]).op)) {
+    into.insert(id);
+    return;
+  }
+  for (const NodeId input : node.inputs) collect_sources(graph, input, leaves, indices, into, seen);
+}
 
+std::set<NodeId> sources(const Graph& graph, NodeId node, const Leaves& leaves, bool indices) {
+  std::set<NodeId> into, seen;
+  collect_sources(graph, node, leaves, indices, into, seen);
+  return into;
+}
+
+// Which of the axes that a fold's operands have is the row of its plane, by what it would be worth.
+class RowChoice {
  public:
-  explicit Finder(const Graph& graph) : graph_(graph), found_(no_planes(graph)) { find_groups(); }
+  RowChoice(const Graph& graph, NodeId fold, const Leaves& leaves)
+      : graph_(graph),
+        leaves_(leaves),
+        term_(graph.node(fold).inputs[0]),
+        column_(std::get<Reduce>(graph.node(fold).op).axis),
+        factors_(product_of(graph, term_, leaves).factors) {}
 
-  Planes planes() && { return std::move(found_); }
+  std::optional<AxisId> operator()() const {
+    for (const bool indices : {false, true})
+      if (const auto row = best(indices)) return row;
+    return {};
+  }
 
  private:
-  void find_groups() {
-    // A plane is unordered; its columns are the axis that more reductions, and any maximum, fold.
-    std::map<Plane, std::map<AxisId, int>> votes;
-    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
-      const Reduce* reduce = std::get_if<Reduce>(&graph_.nodes[id].op);
-      if (!reduce || is_ragged(graph_, reduce->axis)) continue;
-      if (const auto row = other_axis(graph_, id)) {
-        const Plane key = std::minmax(*row, reduce->axis);
-        const bool bound = reduce->fn == ReduceFn::Max || reduce->fn == ReduceFn::Min;
-        votes[key][reduce->axis] += bound ? kVotesOfMaximum : 1;
+  // In the order of weight: an axis of a batch is one that all factors have, of a plane one that
+  // distinguishes them; it is long; its coordinates are compared with the column's, or it is as
+  // long by definition; the less is read for each tile, the better; then the longer one.
+  using Worth = std::tuple<bool, bool, bool, double, double>;
+
+  std::optional<AxisId> best(bool indices) const {
+    std::optional<AxisId> row;
+    Worth most;
+    for (const Factor& factor : factors_) {
+      const Node& node = graph_.node(factor.node);
+      if (!node.type.has(column_) || leaves_[factor.node] || std::holds_alternative<Read>(node.op))
+        continue;
+      const std::set<NodeId> from = sources(graph_, factor.node, leaves_, indices);
+      for (const AxisId axis : node.type.axes) {
+        if (axis == column_ || is_ragged(graph_, axis) || !differ(from, axis)) continue;
+        const Worth worth(distinguishes(axis), extent_of(graph_, axis) >= kShortAxis,
+                          is_paired(axis), -traffic(from, axis), extent_of(graph_, axis));
+        if (row && worth < most) continue;
+        row = axis;
+        most = worth;
       }
     }
-    std::vector<std::pair<Plane, double>> planes;
-    for (const auto& [key, by_axis] : votes) {
-      const int first = by_axis.contains(key.first) ? by_axis.at(key.first) : 0;
-      const int second = by_axis.contains(key.second) ? by_axis.at(key.second) : 0;
-      const Plane plane =
-          second >= first ? Plane{key.first, key.second} : Plane{key.second, key.first};
-      if (first + second < kVotesOfMaximum && is_layer(graph_, plane)) continue;
-      if (is_large(graph_, plane)) planes.emplace_back(plane, volume(graph_, plane));
-    }
-    std::ranges::sort(planes, {}, [](const std::pair<Plane, double>& of) {
-      return std::pair(-of.second, Plane(std::minmax(of.first.first, of.first.second)));
+    return row;
+  }
+
+  bool distinguishes(AxisId row) const {
+    return std::ranges::any_of(factors_, [&](const Factor& factor) {
+      const Type& type = graph_.node(factor.node).type;
+      return type.has(column_) && !type.has(row);
     });
-    for (const auto& [plane, size] : planes) found_.planes.push_back(plane);
+  }
+
+  // Whether something varies along the row alone, and something along the column alone.
+  bool differ(const std::set<NodeId>& from, AxisId row) const {
+    const auto one = [&](AxisId with, AxisId without) {
+      return std::ranges::any_of(from, [&](NodeId source) {
+        const Type& type = graph_.node(source).type;
+        return type.has(with) && !type.has(without);
+      });
+    };
+    return one(row, column_) && one(column_, row);
+  }
+
+  bool is_paired(AxisId row) const {
+    if (graph_.axis(row).extent == graph_.axis(column_).extent && !graph_.axis(row).extent.empty())
+      return true;
+    const auto stands_for = [&](AxisId axis, AxisId other) {
+      const Extent& extent = graph_.axis(axis).extent;
+      return extent.size() == 1 && extent[0].kind == ExtentTerm::Kind::Axis &&
+             extent[0].axis == other;
+    };
+    if (stands_for(row, column_) || stands_for(column_, row)) return true;
+    // Arithmetic of these two coordinates and nothing else.
+    return needs(graph_, term_, [&](NodeId id) {
+      const Node& node = graph_.node(id);
+      const auto varies = [&](AxisId axis) {
+        return std::ranges::any_of(node.inputs, [&](NodeId input) {
+          const Index* index = std::get_if<Index>(&graph_.node(input).op);
+          return index && index->axis == axis;
+        });
+      };
+      return std::holds_alternative<Map>(node.op) && varies(row) && varies(column_);
+    });
+  }
+
+  // Elements read for a point of the plane: column operands once for a tile of rows, what varies
+  // along both for each.
+  double traffic(const std::set<NodeId>& from, AxisId row) const {
+    double all = 0;
+    for (const NodeId source : from) {
+      const Type& type = graph_.node(source).type;
+      if (!type.has(column_)) continue;
+      double features = 1;
+      for (const AxisId axis : type.axes)
+        if (!graph_.node(term_).type.has(axis)) features *= extent_of(graph_, axis);
+      all += type.has(row) ? features : features / kShortAxis;
+    }
+    return all;
+  }
+
+  const Graph& graph_;
+  const Leaves& leaves_;
+  NodeId term_;
+  AxisId column_;
+  std::vector<Factor> factors_;
+};
+
+// Two axes in either order.
+Plane unordered(const Plane& plane) { return std::minmax(plane.first, plane.second); }
+
+bool is_bound(const Reduce& reduce) {
+  return reduce.fn == ReduceFn::Max || reduce.fn == ReduceFn::Min;
+}
+
+class Finder {
+ public:
+  explicit Finder(const Graph& graph)
+      : graph_(graph), found_(no_planes(graph)), leaves_(stored_leaves(graph)) {
+    find_groups();
+  }
+
+  Planes planes() && {
+    found_.stored = std::move(leaves_);
+    return std::move(found_);
+  }
+
+ private:
+  // Folds that ask for a plane.
+  using Wishes = std::map<Plane, std::vector<NodeId>>;  // unordered
+
+  void find_groups() {
+    // Planes that a maximum or minimum folds, then those of sums alone: for these, what the former
+    // fold is there already.
+    const Wishes bounds = without_inner(wishes(true));
+    add_planes(bounds, true);
     assign_planes();
+    for (const auto& [id, plane] : plane_of_) leaves_[id] = true;
+    Wishes sums = wishes(false);
+    for (auto& [plane, folds] : sums)
+      std::erase_if(folds, [&](NodeId id) { return lies_on_any(graph_.node(id).type); });
+    std::erase_if(sums, [](const auto& of) { return of.second.empty(); });
+    add_planes(sums, false);
+    assign_planes();
+    choose_columns();
     for (const Plane& plane : found_.planes) group_plane(plane, levels(plane, false));
     if (!is_circular()) return;
     // Two planes in turn, each of which needs one result of the other's walk for another: levels
@@ -90,6 +224,55 @@ class Finder {
     found_.groups.clear();
     std::ranges::fill(found_.group_of, kNone);
     for (const Plane& plane : found_.planes) group_plane(plane, levels(plane, true));
+  }
+
+  // What each fold that has no plane yet asks for: maxima and minima, or sums.
+  Wishes wishes(bool bounds) const {
+    Wishes result;
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
+      const Reduce* reduce = std::get_if<Reduce>(&graph_.nodes[id].op);
+      if (!reduce || is_ragged(graph_, reduce->axis) || is_bound(*reduce) != bounds ||
+          plane_of_.contains(id))
+        continue;
+      if (const auto row = RowChoice(graph_, id, leaves_)())
+        result[unordered({*row, reduce->axis})].push_back(id);
+    }
+    std::erase_if(result, [&](const auto& of) { return !is_large(graph_, of.first); });
+    return result;
+  }
+
+  // A fold whose result lies on another plane is a part of that one: a mask that asks any(n, …), or
+  // scores that are the best of several. Not where both say so of each other.
+  Wishes without_inner(const Wishes& all) const {
+    const auto is_inside = [&](const std::vector<NodeId>& folds, const Plane& plane) {
+      return std::ranges::all_of(folds, [&](NodeId id) { return is_on(graph_, id, plane); });
+    };
+    Wishes result = all;
+    std::erase_if(result, [&](const auto& of) {
+      return std::ranges::any_of(all, [&](const auto& other) {
+        return other.first != of.first && is_inside(of.second, other.first) &&
+               !is_inside(other.second, of.first);
+      });
+    });
+    return result;
+  }
+
+  void add_planes(const Wishes& wishes, bool bounds) {
+    std::vector<Plane> planes;
+    for (const auto& [plane, folds] : wishes)
+      if (std::ranges::find(found_.planes, plane) == found_.planes.end() &&
+          (bounds || !is_layer(graph_, plane)))
+        planes.push_back(plane);
+    std::ranges::sort(planes, {}, [&](const Plane& plane) {
+      return std::pair(-volume(graph_, plane), plane);
+    });
+    found_.planes.insert(found_.planes.end(), planes.begin(), planes.end());
+  }
+
+  bool lies_on_any(const Type& type) const {
+    return std::ranges::any_of(found_.planes, [&](const Plane& plane) {
+      return type.has(plane.first) && type.has(plane.second);
+    });
   }
 
   // Each reduction is of the largest plane that can fold it.
@@ -101,6 +284,21 @@ class Finder {
           plane_of_.emplace(id, plane);
           break;
         }
+  }
+
+  // The columns of a plane are the axis that more reductions, and any maximum, fold.
+  void choose_columns() {
+    constexpr int kVotesOfMaximum = 1000;
+    std::map<Plane, int> votes;  // for the second axis, against the first
+    for (const auto& [id, plane] : plane_of_) {
+      const Reduce& reduce = std::get<Reduce>(graph_.node(id).op);
+      votes[plane] += (reduce.axis == plane.second ? 1 : -1) * (is_bound(reduce) ? kVotesOfMaximum : 1);
+    }
+    const auto directed = [&](const Plane& plane) {
+      return votes[plane] >= 0 ? plane : Plane{plane.second, plane.first};
+    };
+    for (auto& [id, plane] : plane_of_) plane = directed(plane);
+    for (Plane& plane : found_.planes) plane = directed(plane);
   }
 
   // Reductions of planes that a node needs, without another one between.
@@ -119,7 +317,7 @@ class Finder {
   // Of the reductions of a plane: those of level n need results of level n - 1, of this plane or of
   // any.
   std::map<NodeId, int> levels(const Plane& plane, bool of_any) const {
-    const Leaves leaves = input_leaves(graph_);
+    const Leaves leaves = stored_leaves(graph_);
     std::map<NodeId, int> depth, level;  // of all of them in the order of dependency
     for (const auto& [id, own] : plane_of_) {
       const NodeId followed = own == plane || of_any
@@ -207,77 +405,31 @@ class Finder {
 
   const Graph& graph_;
   Planes found_;
+  Leaves leaves_;  // what kernels on planes find in memory
   std::map<NodeId, Plane> plane_of_;
 };
-
-void collect_sources(const Graph& graph, NodeId id, bool indices, std::set<NodeId>& into,
-                     std::set<NodeId>& seen) {
-  if (!seen.insert(id).second) return;
-  const Node& node = graph.node(id);
-  if (std::holds_alternative<Input>(node.op) || (indices && std::holds_alternative<Index>(node.op)))
-    into.insert(id);
-  if (std::holds_alternative<Read>(node.op) &&
-      std::holds_alternative<Input>(graph.node(node.inputs[0]).op)) {
-    into.insert(id);
-    return;
-  }
-  for (const NodeId input : node.inputs) collect_sources(graph, input, indices, into, seen);
-}
 
 }  // namespace
 
 Planes find_planes(const Graph& graph) { return Finder(graph).planes(); }
 
 Planes no_planes(const Graph& graph) {
-  return {{}, {}, std::vector<int>(graph.nodes.size(), kNone)};
+  return {{}, {}, std::vector<int>(graph.nodes.size(), kNone), stored_leaves(graph)};
 }
 
 std::set<NodeId> sources(const Graph& graph, NodeId node, bool indices) {
-  std::set<NodeId> into, seen;
-  collect_sources(graph, node, indices, into, seen);
-  return into;
+  Leaves inputs(graph.nodes.size());
+  for (std::size_t id = 0; id < inputs.size(); id++)
+    inputs[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+  return sources(graph, node, inputs, indices);
 }
 
-std::optional<AxisId> other_axis(const Graph& graph, NodeId id) {
-  const AxisId column = std::get<Reduce>(graph.node(id).op).axis;
-  const Leaves inputs = input_leaves(graph);
-  const std::vector<Factor> factors = product_of(graph, graph.node(id).inputs[0], inputs).factors;
-  // An axis of a batch is one that all factors have; of a plane, one that distinguishes them.
-  const auto distinguishes = [&](AxisId row) {
-    return std::ranges::any_of(factors, [&](const Factor& factor) {
-      const Type& type = graph.node(factor.node).type;
-      return type.has(column) && !type.has(row);
-    });
-  };
-  std::optional<AxisId> best;
-  for (const bool indices : {false, true}) {
-    std::pair<bool, double> best_size;
-    for (const Factor& factor : factors) {
-      const Node& node = graph.node(factor.node);
-      if (!node.type.has(column) || inputs[factor.node] || std::holds_alternative<Read>(node.op))
-        continue;
-      const std::set<NodeId> from = sources(graph, factor.node, indices);
-      for (const AxisId row : node.type.axes) {
-        if (row == column || is_ragged(graph, row)) continue;
-        const auto differ = [&](AxisId with, AxisId without) {
-          return std::ranges::any_of(from, [&](NodeId source) {
-            const Type& type = graph.node(source).type;
-            return type.has(with) && !type.has(without);
-          });
-        };
-        const std::pair size(distinguishes(row), extent_of(graph, row));
-        if (differ(row, column) && differ(column, row) && size >= best_size) {
-          best = row;
-          best_size = size;
-        }
-      }
-    }
-    if (best) return best;
-  }
-  return best;
+std::optional<AxisId> other_axis(const Graph& graph, NodeId fold, const Leaves& stored) {
+  return RowChoice(graph, fold, stored)();
 }
 
 bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
+  const std::vector<bool> loads = loads_of_folds(graph);
   std::vector<NodeId> stack{node};
   std::set<NodeId> seen;
   while (!stack.empty()) {
@@ -289,12 +441,9 @@ bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
     if (std::holds_alternative<Scan>(at.op) || std::holds_alternative<TopK>(at.op)) return false;
     if (const Reduce* reduce = std::get_if<Reduce>(&at.op))
       if (is_ragged(graph, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;
-    if (std::holds_alternative<Read>(at.op) && is_on(graph, at.inputs[0], plane) &&
-        computes(graph, at.inputs[0]))
-      return false;
     for (const AxisId axis : at.type.axes)
       if (is_ragged(graph, axis)) return false;
-    stack.insert(stack.end(), at.inputs.begin(), at.inputs.end());
+    stack.insert(stack.end(), at.inputs.begin() + (loads[id] ? 1 : 0), at.inputs.end());
   }
   return true;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "ir/region.h"
 
 namespace fovea::passes {
 
@@ -23,6 +24,7 @@ struct Planes {
   std::vector<Plane> planes;  // largest first
   std::vector<PlaneGroup> groups;
   std::vector<int> group_of;  // by node; kNone for what is no reduction of a group
+  ir::Leaves stored;          // by node: what kernels find in memory, as far as planes decide it
 };
 
 // A plane is the row and column axis of a reduction whose operands differ along both, if it is too
@@ -37,12 +39,12 @@ Planes no_planes(const ir::Graph& graph);
 std::set<ir::NodeId> sources(const ir::Graph& graph, ir::NodeId node, bool indices);
 
 // The plane that a reduction folds is that of its axis and of this one, along which its operands
-// differ most; nothing if they do not.
-std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reduction);
+// differ most; nothing if they do not. What is stored is looked at no further.
+std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reduction,
+                                     const ir::Leaves& stored);
 
-// Whether a node on a plane can be computed from a tile of it: no reads of computed plane values at
-// other rows or columns (of what lies off the plane the folds are stored, and read anywhere), no
-// scans, nothing ragged.
+// Whether a node on a plane can be computed from a tile of it: no scans, nothing ragged. What it
+// reads of folds at other coordinates is stored before.
 bool is_tileable(const ir::Graph& graph, ir::NodeId node, const Plane& plane);
 
 // Whether a plane is worth a walk.

@@ -6,6 +6,7 @@
 #include "ir/region.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
+#include "passes/elsewhere.h"
 #include "passes/followed_products.h"
 #include "passes/partition.h"
 
@@ -22,6 +23,7 @@ class Finder {
       : partition_(partition),
         graph_(partition.graph),
         walks_(partition.walks),
+        loads_(loads_of_folds(graph_)),
         long_(graph_.nodes.size()) {
     find_inner_sums();
     find_long_values();
@@ -83,12 +85,28 @@ class Finder {
       if (*at != result && (ends_walk(*at) || long_[index(*at)] || is_stored_fold(*at)))
         need(*at);
       else
-        todo.add(graph_.node(*at).inputs);
+        add_inputs(*at, todo);
     }
   }
 
   bool is_stored_fold(NodeId id) const {
     return is_single_fold(id) && !inner_sums_.contains(id) && is_storable_off_planes(id);
+  }
+
+  // Whether a value lies on a plane and holds a fold at each of its points.
+  bool holds_plane_fold(NodeId id) const {
+    const Node& node = graph_.node(id);
+    return partition_.on_any_plane(node.type) && std::holds_alternative<Map>(node.op) &&
+           needs(graph_, id, [&](NodeId at) {
+             return is_single_fold(at) && graph_.node(at).type.axes == node.type.axes;
+           });
+  }
+
+  // What a node is computed from; of what it loads at other coordinates, the folds are stored.
+  void add_inputs(NodeId id, Worklist& todo) {
+    const Node& node = graph_.node(id);
+    if (loads_[index(id)]) need_folds(node.inputs[0]);
+    todo.add(std::span(node.inputs).subspan(loads_[index(id)] ? 1 : 0));
   }
 
   bool is_storable_off_planes(NodeId id) const {
@@ -160,20 +178,19 @@ class Finder {
         need(*at);
         continue;
       }
-      const bool reads = std::holds_alternative<Read>(node.op);
-      if (reads) need_folds(node.inputs[0]);
-      todo.add(std::span(node.inputs).subspan(reads ? 1 : 0));
+      add_inputs(*at, todo);
     }
   }
 
-  // What a walk reads at other coordinates is stored as far up as the last fold or walk.
+  // What is read at other coordinates is stored as far up as the last fold or walk, on a plane as
+  // it is.
   void need_folds(NodeId id) {
     Worklist todo(graph_, {id});
     while (const auto at = todo.next()) {
-      if (is_single_fold(*at) || ends_walk(*at))
+      if (is_single_fold(*at) || ends_walk(*at) || holds_plane_fold(*at))
         need(*at);
       else
-        todo.add(graph_.node(*at).inputs);
+        add_inputs(*at, todo);
     }
   }
 
@@ -184,7 +201,7 @@ class Finder {
     while (const auto at = todo.next()) {
       const NodeId stored = stored_for_tiles(*at, group);
       if (stored != kNone) need(stored);
-      if (stored != *at) todo.add(graph_.node(*at).inputs);
+      if (stored != *at) add_inputs(*at, todo);
     }
   }
 
@@ -238,6 +255,7 @@ class Finder {
   std::set<NodeId> needed_;
   std::vector<NodeId> todo_;
   std::set<NodeId> inner_sums_;
+  std::vector<bool> loads_;  // of folds at other coordinates
   std::vector<bool> long_;
 };
 

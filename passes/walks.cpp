@@ -2,16 +2,19 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 
 #include "ir/region.h"
 #include "ir/worklist.h"
+#include "passes/elsewhere.h"
 #include "passes/planes.h"
 
 namespace fovea::passes {
 
 using namespace ir;
 
-Walks::Walks(const Graph& graph, std::vector<int> group_of) : graph_(graph) {
+Walks::Walks(const Graph& graph, std::vector<int> group_of)
+    : graph_(graph), loads_(loads_of_folds(graph)) {
   walked_.resize(graph.nodes.size(), false);
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++)
     walked_[static_cast<std::size_t>(id)] =
@@ -92,11 +95,12 @@ bool Walks::is_computable(NodeId id, AxisId axis, std::set<NodeId>& seen) const 
   if (std::holds_alternative<Scan>(node.op)) return false;
   if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
     if (reduce->fn == ReduceFn::ArgMax || is_ragged(graph_, reduce->axis)) return false;
-  if (std::holds_alternative<Read>(node.op)) {
+  const bool loads = loads_[static_cast<std::size_t>(id)];
+  if (std::holds_alternative<Read>(node.op) && !loads) {
     const Node& from = graph_.node(node.inputs[0]);
     if (from.type.has(axis) && !std::holds_alternative<Input>(from.op)) return false;
   }
-  return std::ranges::all_of(node.inputs,
+  return std::ranges::all_of(std::span(node.inputs).subspan(loads ? 1 : 0),
                              [&](NodeId input) { return is_computable(input, axis, seen); });
 }
 

@@ -32,6 +32,7 @@ class Walks {
 
   const ir::Graph& graph_;
   std::vector<bool> walked_;  // by node; empty without walks
+  std::vector<bool> loads_;   // by node: of folds at other coordinates
 };
 
 }  // namespace fovea::passes
