@@ -2,8 +2,10 @@
 
 #include "ir/error.h"
 #include "ir/extent.h"
+#include "ir/interpret_graph.h"
 #include "ir/interpret_machine.h"
 #include "ir/interpret_plan.h"
+#include "ir/rewrite.h"
 
 namespace fovea::ir {
 namespace {
@@ -21,14 +23,6 @@ void check_data(const std::string& name, Dtype dtype, const Array& array) {
     const bool held = round_to(dtype, value) == value || (is_float(dtype) && value != value);
     require(held, Code::invalid_input, "input {} holds {} at element {}, which {} does not hold",
             name, value, n, ir::name(dtype));
-  }
-}
-
-void check_inputs(const Graph& graph, const Arrays& inputs) {
-  for (const Node& node : graph.nodes) {
-    if (const auto* input = std::get_if<Input>(&node.op)) {
-      check_data(input->name, node.type.dtype, inputs.at(input->name));
-    }
   }
 }
 
@@ -98,14 +92,26 @@ bool advance(const Plan& plan, const std::vector<std::int64_t>& extents,
 
 }  // namespace
 
-Arrays interpret(const Graph& graph, const Arrays& inputs, const Sizes& sizes,
-                 const std::function<void(double)>& progress) {
+void check_inputs(const Graph& graph, const Arrays& inputs) {
+  for (const Node& node : graph.nodes) {
+    if (const auto* input = std::get_if<Input>(&node.op)) {
+      check_data(input->name, node.type.dtype, inputs.at(input->name));
+    }
+  }
+}
+
+std::vector<std::int64_t> extents_of(const Graph& graph, const Arrays& inputs,
+                                     const Sizes& sizes) {
   std::map<std::string, std::vector<std::int64_t>> shapes;
   for (const auto& [name, array] : inputs) shapes.emplace(name, array.shape);
-  const std::vector<std::int64_t> extents = resolve_extents(graph, shapes, sizes);
-  check_inputs(graph, inputs);
+  return resolve_extents(graph, shapes, sizes);
+}
+
+Arrays evaluate(const Graph& graph, const std::vector<bool>& checked, const Arrays& inputs,
+                const std::vector<std::int64_t>& extents,
+                const std::function<void(double)>& progress) {
   const Plan plan = make_plan(graph, extents);
-  Machine machine(graph, plan, extents, inputs);
+  Machine machine(graph, plan, extents, inputs, checked);
   std::vector<Sink> sinks;
   for (std::size_t n = 0; n < graph.outputs.size(); ++n) {
     sinks.emplace_back(graph, graph.outputs[n], plan.outputs[n], extents);
@@ -126,6 +132,13 @@ Arrays interpret(const Graph& graph, const Arrays& inputs, const Sizes& sizes,
     outputs.emplace(graph.outputs[n].name, sinks[n].take());
   }
   return outputs;
+}
+
+Arrays interpret(const Graph& graph, const Arrays& inputs, const Sizes& sizes,
+                 const std::function<void(double)>& progress) {
+  const std::vector<std::int64_t> extents = extents_of(graph, inputs, sizes);
+  check_inputs(graph, inputs);
+  return evaluate(graph, depends_on_input(graph, true), inputs, extents, progress);
 }
 
 }  // namespace fovea::ir

@@ -87,10 +87,10 @@ class Source {
   const double* load(std::int64_t start, std::size_t count) {
     if (loops_.size() == 1 && loops_[0].stride == 1) return data_ + start;
     if (loops_.size() == 1 && loops_[0].stride == 0) {
-      if (block_.empty()) block_.assign(kBlock, *data_);
+      if (block_.size() < count) block_.assign(count, *data_);
       return block_.data();
     }
-    block_.resize(kBlock);
+    if (block_.size() < count) block_.resize(count);
     for_runs(loops_, start, count,
              [&](std::int64_t offset, std::int64_t stride, std::size_t position, std::size_t run) {
                const double* from = data_ + offset;

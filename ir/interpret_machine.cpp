@@ -9,7 +9,6 @@
 #include "ir/checks.h"
 #include "ir/element.h"
 #include "ir/error.h"
-#include "ir/rewrite.h"
 
 namespace fovea::ir {
 namespace {
@@ -52,11 +51,11 @@ void fold_run(ReduceFn fn, bool integer, double* out, std::int64_t stride, const
 }  // namespace
 
 Machine::Machine(const Graph& graph, const Plan& plan, const std::vector<std::int64_t>& extents,
-                 const Arrays& inputs)
+                 const Arrays& inputs, const std::vector<bool>& checked)
     : graph_(graph),
       plan_(plan),
       inputs_(inputs),
-      checked_(depends_on_input(graph, true)),
+      checked_(checked),
       extents_(extents),
       base_(extents.size(), 0),
       local_(extents),
@@ -143,7 +142,7 @@ Machine::Live Machine::live(const std::vector<AxisId>& domain) {
 const std::vector<char>& Machine::Live::load(std::int64_t start, std::size_t count) {
   if (loaded == start) return at;
   loaded = start;
-  at.assign(kBlock, 1);
+  at.assign(count, 1);
   for (Limit& limit : limits) {
     const double* index = limit.index.load(start, count);
     const double* degree = limit.degree.load(start, count);
@@ -165,7 +164,7 @@ void Machine::for_blocks(const Value& value, F use) {
     }
     for (const int inside : value.on_the_way) {
       std::vector<double>& scratch = scratch_[static_cast<std::size_t>(inside)];
-      scratch.resize(kBlock);
+      if (scratch.size() < count) scratch.resize(count);
       compute(inside, count, scratch.data());
       block_[static_cast<std::size_t>(inside)] = scratch.data();
     }
@@ -230,11 +229,12 @@ void Machine::evaluate_reduce(int v, const Reduce& op) {
   const std::vector<Loop> loops = make_loops(value(v).domain, local_, view(v).stride);
   const bool ragged = graph_.axis(op.axis).degree != kNone;
   Live alive = live(ragged ? value(v).domain : std::vector<AxisId>{});
-  std::vector<double> kept(ragged ? kBlock : 0);
+  std::vector<double> kept;
   for_blocks(value(v), [&](std::int64_t start, std::size_t count) {
     const double* x = block_[static_cast<std::size_t>(value(v).inputs[0])];
     if (ragged) {
       const std::vector<char>& at = alive.load(start, count);
+      kept.resize(count);
       for (std::size_t n = 0; n < count; ++n) kept[n] = at[n] != 0 ? x[n] : nothing;
       x = kept.data();
     }

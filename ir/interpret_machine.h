@@ -13,9 +13,10 @@ namespace fovea::ir {
 
 class Machine {
  public:
-  // All are kept by reference. Inputs have been checked.
+  // All are kept by reference. Inputs have been checked. A coordinate that is a `checked` node must
+  // be inside.
   Machine(const Graph& graph, const Plan& plan, const std::vector<std::int64_t>& extents,
-          const Arrays& inputs);
+          const Arrays& inputs, const std::vector<bool>& checked);
 
   // Evaluates the slice whose first coordinates are these, by axis. What does not depend on the
   // axes that changed since the last slice is kept.
@@ -84,7 +85,7 @@ class Machine {
   const Graph& graph_;
   const Plan& plan_;
   const Arrays& inputs_;
-  std::vector<bool> checked_;  // by node: as a coordinate, outside is an error
+  const std::vector<bool>& checked_;  // by node: as a coordinate, outside is an error
   std::vector<std::int64_t> extents_, base_, local_;
   std::vector<Slot> slots_;
   std::vector<const double*> block_;          // by value: the present block

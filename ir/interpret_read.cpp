@@ -34,7 +34,7 @@ namespace {
 // The offsets of a block's points in an array, along the axes that keep their coordinates.
 void load_addresses(const std::vector<Loop>& loops, std::int64_t start, std::size_t count,
                     std::vector<std::int64_t>& address) {
-  address.resize(kBlock);
+  address.resize(count);
   for_runs(loops, start, count,
            [&](std::int64_t offset, std::int64_t stride, std::size_t position, std::size_t run) {
              for (std::size_t n = position; n < position + run; ++n, offset += stride) {
@@ -75,7 +75,7 @@ void Machine::evaluate_read(int v, const Read& op) {
 void Machine::read_block(Reading& reading, std::int64_t start, std::size_t count, double* out) {
   reading.start = start;
   reading.count = count;
-  reading.outside.assign(kBlock, -1);
+  reading.outside.assign(count, -1);
   load_addresses(reading.loops, start, count, reading.address);
   const View& x = view(value(reading.value).inputs[0]);
   for (std::size_t c = 0; c < reading.coordinates.size(); ++c) {

@@ -1,0 +1,29 @@
+// ir/kernel_walk.h — what one kernel can compute, and what others must have stored before.
+//
+// A kernel off every plane computes anything. One over a plane of rows and columns walks it once,
+// block by block, so that
+//   - it folds over the plane's rows or columns only what lies on the plane, and over other axes
+//   only
+//     what stays on it; other folds must be stored (but those of the same value again and again)
+//   - a fold over the plane needs no other fold over it, unless it is a sum that follows a running
+//     maximum (ir/region.h)
+//   - what it reads at other coordinates holds no fold
+//   - its results are folds over the plane, values on it, and values of a row; the latter two need
+//   no
+//     fold over rows
+// With columns across the lanes nothing is folded over rows, and heads that are walked together
+// have one mask. A kernel that walks an axis for each point has one result, which lacks the axis.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ir/graph.h"
+
+namespace fovea::ir {
+
+// The first node that the kernel (one of the graph's) cannot compute, as a sentence; nothing where
+// it can compute all.
+std::optional<std::string> walk_defect(const Graph& graph, const Kernel& kernel);
+
+}  // namespace fovea::ir
