@@ -46,9 +46,9 @@ struct Outcome {
   std::string error;
 };
 
-// Compiles the program for every row of the target table, fused and unfused, for one and for two
-// threads, and compares each run with the interpreter; what differs first, if anything. An error of
-// the interpreter must be the same error of a run.
+// Interprets the program after every pass. Then compiles it for every row of the target table, fused
+// and unfused, for one and for two threads, and compares each run with the interpreter; what differs
+// first, if anything. An error of the interpreter must be the same error of a run.
 std::optional<std::string> program_differs(const ProgramFile& program);
 
 }  // namespace fovea::test

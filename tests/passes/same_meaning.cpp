@@ -6,6 +6,12 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <vector>
+
+#include "ir/error.h"
+#include "ir/interpret_kernels.h"
+#include "ir/text.h"
+#include "tests/passes/stages.h"
 
 namespace fovea::passes {
 namespace {
@@ -27,10 +33,10 @@ double random_value(ir::Dtype dtype, Values values, std::mt19937& random) {
   return ir::round_to(dtype, std::uniform_real_distribution<double>(-2, 2)(random));
 }
 
-bool agree(double a, double b) {
+bool agree(double a, double b, double tolerance) {
   if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
   if (std::isinf(a) || std::isinf(b)) return a == b;
-  return std::abs(a - b) <= 1e-12 * std::max({1.0, std::abs(a), std::abs(b)});
+  return std::abs(a - b) <= tolerance * std::max({1.0, std::abs(a), std::abs(b)});
 }
 
 ir::Arrays only_needed(const ir::Graph& graph, const ir::Arrays& inputs) {
@@ -41,6 +47,78 @@ ir::Arrays only_needed(const ir::Graph& graph, const ir::Arrays& inputs) {
     }
   }
   return needed;
+}
+
+// What a run gives, or its error.
+struct Outcome {
+  ir::Arrays arrays;
+  std::optional<Error> error;
+};
+
+template <class Run>
+Outcome outcome_of(Run run) {
+  try {
+    return {run(), {}};
+  } catch (const Error& error) {
+    return {{}, error};
+  }
+}
+
+std::vector<Outcome> meanings(const ir::Graph& graph, std::span<const Example> examples) {
+  std::vector<Outcome> outcomes;
+  for (const Example& each : examples) {
+    const ir::Arrays inputs = only_needed(graph, each.inputs);
+    outcomes.push_back(outcome_of([&] { return ir::interpret(graph, inputs, each.sizes); }));
+  }
+  return outcomes;
+}
+
+std::vector<Outcome> meanings_of_kernels(const ir::Graph& graph,
+                                         std::span<const Example> examples) {
+  const ir::KernelProgram program(graph);
+  std::vector<Outcome> outcomes;
+  for (const Example& each : examples) {
+    const ir::Arrays inputs = only_needed(graph, each.inputs);
+    outcomes.push_back(outcome_of([&] { return program.run(inputs, each.sizes); }));
+  }
+  return outcomes;
+}
+
+std::optional<std::string> difference(const ir::Arrays& expected, const ir::Arrays& found,
+                                      double tolerance) {
+  for (const auto& [name, array] : expected) {
+    const ir::Array& other = found.at(name);
+    if (other.shape != array.shape || other.dtype != array.dtype) {
+      return fmt::format("{} has another shape or dtype", name);
+    }
+    for (std::size_t n = 0; n < array.data.size(); ++n) {
+      if (agree(array.data[n], other.data[n], tolerance)) continue;
+      return fmt::format("{}[{}] was {} and became {}", name, n, array.data[n], other.data[n]);
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> difference(const Outcome& expected, const Outcome& found,
+                                      double tolerance) {
+  if (!expected.error && !found.error) return difference(expected.arrays, found.arrays, tolerance);
+  if (expected.error && found.error && expected.error->code() == found.error->code()) return {};
+  return fmt::format("was {} and became {}",
+                     expected.error ? expected.error->what() : "without an error",
+                     found.error ? found.error->what() : "without an error");
+}
+
+// Whether a graph gives what is expected, by its kernels if it has some.
+std::optional<std::string> difference(const std::vector<Outcome>& expected, const ir::Graph& graph,
+                                      std::span<const Example> examples, double tolerance) try {
+  const std::vector<Outcome> found =
+      graph.kernels.empty() ? meanings(graph, examples) : meanings_of_kernels(graph, examples);
+  for (std::size_t n = 0; n < examples.size(); ++n)
+    if (const auto what = difference(expected[n], found[n], tolerance))
+      return fmt::format("example {}: {}", n, *what);
+  return {};
+} catch (const Error& error) {  // of the kernels themselves
+  return error.what();
 }
 
 }  // namespace
@@ -77,24 +155,31 @@ ir::Arrays random_inputs(const ir::Graph& graph, Values values, std::uint32_t se
 }
 
 std::optional<std::string> difference(const ir::Graph& before, const ir::Graph& after,
+                                      std::span<const Example> examples, double tolerance) {
+  const std::vector<Outcome> expected = meanings(before, examples);
+  if (!before.kernels.empty())
+    if (auto what = difference(expected, before, examples, tolerance)) return "before: " + *what;
+  return difference(expected, after, examples, tolerance);
+}
+
+std::vector<Example> random_examples(const ir::Graph& graph, Values values) {
+  std::vector<Example> examples;
+  for (std::uint32_t seed = 0; seed < kSeeds; ++seed)
+    examples.push_back({small_sizes(graph), random_inputs(graph, values, seed)});
+  return examples;
+}
+
+std::optional<std::string> difference(const ir::Graph& before, const ir::Graph& after,
                                       Values values) {
-  const ir::Sizes sizes = small_sizes(before);
-  for (std::uint32_t seed = 0; seed < kSeeds; ++seed) {
-    const ir::Arrays inputs = random_inputs(before, values, seed);
-    const ir::Arrays expected = ir::interpret(before, inputs, sizes);
-    const ir::Arrays found = ir::interpret(after, only_needed(after, inputs), sizes);
-    for (const auto& [name, array] : expected) {
-      const ir::Array& other = found.at(name);
-      if (other.shape != array.shape || other.dtype != array.dtype) {
-        return fmt::format("{} has another shape or dtype", name);
-      }
-      for (std::size_t n = 0; n < array.data.size(); ++n) {
-        if (agree(array.data[n], other.data[n])) continue;
-        return fmt::format("seed {}: {}[{}] was {} and became {}", seed, name, n, array.data[n],
-                           other.data[n]);
-      }
-    }
-  }
+  return difference(before, after, random_examples(before, values));
+}
+
+std::optional<std::string> differing_stage(const ir::Graph& graph,
+                                           std::span<const Example> examples, double tolerance) {
+  const std::vector<Outcome> expected = meanings(graph, examples);
+  for (const Stage& stage : stages(graph))
+    if (const auto what = difference(expected, stage.graph, examples, tolerance))
+      return fmt::format("after {}: {}\n{}", stage.name, *what, ir::print(stage.graph));
   return {};
 }
 

@@ -1,9 +1,12 @@
-// tests/passes/same_meaning.h — do two graphs mean the same? Asks the interpreter, on small inputs.
+// tests/passes/same_meaning.h — do two graphs mean the same? Asks the interpreter, on small inputs;
+// where a graph has kernels, the interpreter of kernels.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "ir/graph.h"
 #include "ir/interpret.h"
@@ -20,9 +23,31 @@ ir::Sizes small_sizes(const ir::Graph& graph);
 
 ir::Arrays random_inputs(const ir::Graph& graph, Values values, std::uint32_t seed);
 
-// The first place where the graphs differ by more than 1e-12 relative; nothing if they agree. Zeros
-// of either sign are equal, and so are NaNs.
+// What a graph is interpreted on.
+struct Example {
+  ir::Sizes sizes;
+  ir::Arrays inputs;
+};
+
+// The first place where `after` differs from what `before` means, its kernels aside, by more than
+// this share of the larger of 1 and the element; nothing if they agree. Zeros of either sign are
+// equal, and so are NaNs, and errors of the same code. If `before` has kernels, it must agree with
+// itself.
+constexpr double kSameDigits = 1e-12;
+std::optional<std::string> difference(const ir::Graph& before, const ir::Graph& after,
+                                      std::span<const Example> examples,
+                                      double tolerance = kSameDigits);
+
+std::vector<Example> random_examples(const ir::Graph& graph, Values values = Values::Ordinary);
+
+// The same on these.
 std::optional<std::string> difference(const ir::Graph& before, const ir::Graph& after,
                                       Values values = Values::Ordinary);
+
+// The first of the stages (tests/passes/stages.h) that means something else than the graph, and
+// how.
+std::optional<std::string> differing_stage(const ir::Graph& graph,
+                                           std::span<const Example> examples,
+                                           double tolerance = kSameDigits);
 
 }  // namespace fovea::passes

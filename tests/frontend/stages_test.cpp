@@ -1,0 +1,50 @@
+// Every mechanism after every pass, interpreted at small extents: the pass that breaks one is
+// named, without compiling anything. For programs in files programs_test.cpp does the same.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "ops/mechanism.h"
+#include "tests/frontend/support.h"
+#include "tests/ops/variants.h"
+#include "tests/passes/same_meaning.h"
+
+namespace fovea::test {
+namespace {
+
+// Means and distances of the geometries lose digits in double too.
+constexpr double kTolerance = 1e-9;
+
+struct Extents {
+  std::int64_t rows, columns;
+};
+constexpr Extents kExtents[] = {{1, 1}, {2, 7}, {5, 3}, {0, 2}};
+
+void check(const ops::Mechanism& mechanism, const ops::test::Options& options) {
+  const ops::Problem problem(mechanism.options, ops::test::declared(mechanism, options));
+  const Graph graph = mechanism.build(problem);
+  std::vector<passes::Example> examples;
+  for (const Extents& extents : kExtents) {
+    const Sizes sizes = ops::example_sizes(graph, extents.rows, extents.columns);
+    examples.push_back({sizes, ops::example_inputs(mechanism, problem, graph, sizes, 1)});
+  }
+  const auto differs = passes::differing_stage(graph, examples, kTolerance);
+  CHECK_MESSAGE(!differs, mechanism.name << " " << differs.value_or(""));
+}
+
+}  // namespace
+
+TEST_CASE("stages: every mechanism keeps its meaning") {
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    SUBCASE(std::string(mechanism->name).c_str()) {
+      check(*mechanism, {{"d", 24}, {"e", 40}, {"model", 192}, {"hidden", 96}, {"m", 64}});
+      check(*mechanism, ops::test::small_options());
+      for (const ops::test::Variant& variant : ops::test::kVariants)
+        if (variant.name == mechanism->name)
+          check(*mechanism, ops::test::small_options(variant.options));
+    }
+  }
+}
+
+}  // namespace fovea::test

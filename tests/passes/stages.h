@@ -1,0 +1,21 @@
+// tests/passes/stages.h — the graphs that the compiler makes of one on its way to code: after every
+// pass, in both orders of contractions, fused and not, and tiled for every number of rows.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/target.h"
+
+namespace fovea::passes {
+
+struct Stage {
+  std::string name;  // "fuse", "unfused/tile", "short/simplify", "one_row/defer_scaling"
+  ir::Graph graph;
+};
+
+// In order; each differs from all before it.
+std::vector<Stage> stages(const ir::Graph& graph, const ir::Target& target = ir::targets()[0]);
+
+}  // namespace fovea::passes
