@@ -17,6 +17,7 @@
 #include "passes/carry.h"
 #include "passes/defer_normalization.h"
 #include "passes/fuse.h"
+#include "passes/order_sums.h"
 #include "passes/plan_buffers.h"
 #include "passes/reassociate.h"
 #include "passes/simplify.h"
@@ -32,6 +33,7 @@ constexpr Pass kPipeline[] = {
     {"reassociate", reassociate, "order contractions by cost"},
     {"defer_normalization", defer_normalization, "divide per row"},  // before fuse: frees the sum
     {"simplify", simplify, "fold what the two above have opened"},
+    {"order_sums", order_sums, "fold planes before what lies beside them"},
     {"fuse", fuse, "partition into kernels that store nothing on a pair plane"},
     {"block_mask", block_mask, "find the masks that decide which blocks are visited"},
     {"carry", carry, "sum blocks once that all later rows see"},

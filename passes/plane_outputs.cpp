@@ -19,9 +19,7 @@ bool lies_on(const Plane& plane, const Type& type) {
 class Placing {
  public:
   explicit Placing(Partition& partition)
-      : partition_(partition),
-        graph_(partition.graph),
-        loads_(loads_of_folds(partition.graph)) {}
+      : partition_(partition), graph_(partition.graph), loads_(loads_of_folds(partition.graph)) {}
 
   void place(NodeId id) {
     const Node& node = graph_.node(id);
@@ -98,7 +96,8 @@ class Placing {
   bool reads_own_results(int group, NodeId id) const {
     const auto loads = [&](NodeId of, const auto& wanted) {
       return needs(graph_, of, [&](NodeId at) {
-        return loads_[static_cast<std::size_t>(at)] && needs(graph_, graph_.node(at).inputs[0], wanted);
+        return loads_[static_cast<std::size_t>(at)] &&
+               needs(graph_, graph_.node(at).inputs[0], wanted);
       });
     };
     return loads(id, [&](NodeId at) { return partition_.group_of(at) == group; }) ||

@@ -158,17 +158,17 @@ class RowChoice {
     });
   }
 
-  // Elements read for a point of the plane: column operands once for a tile of rows, what varies
-  // along both for each.
+  // Features read for a point of the plane: those of column operands once for a tile of rows, of
+  // what varies along both for each.
   double traffic(const std::set<NodeId>& from, AxisId row) const {
     double all = 0;
     for (const NodeId source : from) {
       const Type& type = graph_.node(source).type;
-      if (!type.has(column_)) continue;
       double features = 1;
       for (const AxisId axis : type.axes)
         if (!graph_.node(term_).type.has(axis)) features *= extent_of(graph_, axis);
-      all += type.has(row) ? features : features / kShortAxis;
+      if (type.has(column_) && features > 1)
+        all += type.has(row) ? features : features / kShortAxis;
     }
     return all;
   }
@@ -212,7 +212,9 @@ class Finder {
     for (const auto& [id, plane] : plane_of_) leaves_[id] = true;
     Wishes sums = wishes(false);
     for (auto& [plane, folds] : sums)
-      std::erase_if(folds, [&](NodeId id) { return lies_on_any(graph_.node(id).type); });
+      std::erase_if(folds, [&](NodeId id) {
+        return lies_on_any(graph_.node(id).type) || takes_stored(id, plane);
+      });
     std::erase_if(sums, [](const auto& of) { return of.second.empty(); });
     add_planes(sums, false);
     assign_planes();
@@ -263,10 +265,19 @@ class Finder {
       if (std::ranges::find(found_.planes, plane) == found_.planes.end() &&
           (bounds || !is_layer(graph_, plane)))
         planes.push_back(plane);
-    std::ranges::sort(planes, {}, [&](const Plane& plane) {
-      return std::pair(-volume(graph_, plane), plane);
-    });
+    std::ranges::sort(planes, {},
+                      [&](const Plane& plane) { return std::pair(-volume(graph_, plane), plane); });
     found_.planes.insert(found_.planes.end(), planes.begin(), planes.end());
+  }
+
+  // Whether a fold's term has a result of other kernels on the plane: then storing one more value
+  // there costs no more than that one did.
+  bool takes_stored(NodeId fold, const Plane& plane) const {
+    const std::set<NodeId> from = sources(graph_, graph_.node(fold).inputs[0], leaves_, false);
+    return std::ranges::any_of(from, [&](NodeId id) {
+      const bool is_input = !needs(graph_, id, [&](NodeId at) { return is_fold(graph_.node(at)); });
+      return !is_input && is_on(graph_, id, plane);
+    });
   }
 
   bool lies_on_any(const Type& type) const {
@@ -292,7 +303,8 @@ class Finder {
     std::map<Plane, int> votes;  // for the second axis, against the first
     for (const auto& [id, plane] : plane_of_) {
       const Reduce& reduce = std::get<Reduce>(graph_.node(id).op);
-      votes[plane] += (reduce.axis == plane.second ? 1 : -1) * (is_bound(reduce) ? kVotesOfMaximum : 1);
+      votes[plane] +=
+          (reduce.axis == plane.second ? 1 : -1) * (is_bound(reduce) ? kVotesOfMaximum : 1);
     }
     const auto directed = [&](const Plane& plane) {
       return votes[plane] >= 0 ? plane : Plane{plane.second, plane.first};

@@ -210,8 +210,9 @@ class Finder {
   NodeId stored_for_tiles(NodeId id, int group) const {
     const auto [row, column] = partition_.group(group).plane;
     const Type& type = graph_.node(id).type;
-    if (is_plane_reduction(graph_, id, row, column))
-      return partition_.group_of(id) == group ? kNone : id;
+    const int folded = partition_.group_of(id);
+    if (is_plane_reduction(graph_, id, row, column)) return folded == group ? kNone : id;
+    if (folded != kNone) return id;  // of another plane
     if (type.has(row) && type.has(column)) return kNone;
     if (walks_.axis_of(id) != kNone || is_single_fold(id)) return id;
     if (long_[index(id)] && !partition_.needs_group(id, group)) return id;
