@@ -133,7 +133,7 @@ Expr Stages::load(NodeId leaf, const ScopePtr& scope, const Point& point,
       along.push_back(*axis == row ? 0 : 1);
     } else if (is_given(at) && !in_run) {
       along.push_back(-1);
-    } else if (at.as<Variable>() &&
+    } else if (at.as<Variable>() && !is_given(at) &&  // a run is staged whole
                (!in_run || (is_own(*axis) && signature_->fixed_extent(*axis) >= 0))) {
       along.push_back(3 + static_cast<int>(wanted.free.size()));
       wanted.free.push_back(at);
