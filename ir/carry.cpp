@@ -169,8 +169,10 @@ class Term {
   }
 
   bool take_contraction(NodeId id, const Reduce& reduce) {
+    // What else is multiplied may have the axis too: there it is another one.
     if (reduce.fn != ReduceFn::Sum || sum_.inner != kNone || has_feature(id, *result_) ||
-        is_multiple(graph_, id) || graph_.axis(reduce.axis).degree != kNone)
+        result_->has(reduce.axis) || is_multiple(graph_, id) ||
+        graph_.axis(reduce.axis).degree != kNone)
       return false;
     sum_.inner = reduce.axis;
     return take(node(id).inputs[0], false);
