@@ -91,8 +91,8 @@ class Placing {
     return walked({}) == walked({id});
   }
 
-  // Whether the walk would load, at other points, what it is yet to store: results of the group for
-  // the value, or the value for the group.
+  // Whether the walk would load, at other points, what it is yet to store: something of the group
+  // for the value, or the value for something of the group.
   bool reads_own_results(int group, NodeId id) const {
     const auto loads = [&](NodeId of, const auto& wanted) {
       return needs(graph_, of, [&](NodeId at) {
@@ -100,10 +100,12 @@ class Placing {
                needs(graph_, graph_.node(at).inputs[0], wanted);
       });
     };
-    return loads(id, [&](NodeId at) { return partition_.group_of(at) == group; }) ||
-           std::ranges::any_of(partition_.group(group).reductions, [&](NodeId reduction) {
-             return loads(reduction, [&](NodeId at) { return at == id; });
-           });
+    std::vector<NodeId> own = partition_.group(group).reductions;
+    for (const auto& [stored, by] : partition_.stored_by)
+      if (by == group) own.push_back(stored);
+    return loads(id, [&](NodeId at) { return std::ranges::find(own, at) != own.end(); }) ||
+           std::ranges::any_of(
+               own, [&](NodeId at) { return loads(at, [&](NodeId read) { return read == id; }); });
   }
 
   Partition& partition_;
