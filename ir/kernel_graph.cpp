@@ -1,6 +1,7 @@
 #include "ir/kernel_graph.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <optional>
@@ -152,12 +153,12 @@ class Maker {
   std::optional<Mask> mask_of(const Node& of) const {
     const auto* map = std::get_if<Map>(&of.op);
     if (!map || of.type.dtype == Dtype::Bool) return {};
-    const auto is_constant = [&](std::size_t n) {
-      return std::holds_alternative<Constant>(node(of.inputs[n]).op);
+    const auto excludes = [&](std::size_t n) {
+      const auto* constant = std::get_if<Constant>(&node(of.inputs[n]).op);
+      return constant && (constant->value == 0 || std::isinf(constant->value));
     };
     if (map->fn == Fn::Where)
-      return is_constant(1) != is_constant(2) ? std::optional(Mask{0, is_constant(1)})
-                                              : std::nullopt;
+      return excludes(1) != excludes(2) ? std::optional(Mask{0, excludes(1)}) : std::nullopt;
     if (map->fn != Fn::Mul && map->fn != Fn::Cast) return {};
     const auto is_of_plane = [&](AxisId axis) {
       return axis == kernel_.row || axis == kernel_.column;

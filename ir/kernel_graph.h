@@ -6,15 +6,13 @@
 //
 // Other kernels' results are inputs, called "%" and their node; whatever else the kernel needs it
 // computes itself. Besides:
-//   visible   where it is false, folds over the plane get nothing, and what is stored on the plane
-//             is 0
-//   solid     where it holds, no mask is applied: a `where` on the plane with one constant branch
-//             takes the other, and a bool factor is true (masks that hold a fold, or are read at
-//             other coordinates, are always applied)
-//   carries   a column that was visible and solid in this row or an earlier one reaches the row
-//             through the state: it brings its part of the term and the row brings the rest
-//             (ir/carry.h), what is exp of a sum of both being seen from the first row; no mask is
-//             applied
+//   visible  where it is false, folds over the plane get nothing, and results on it are 0
+//   solid    where it holds, no mask is applied: a `where` on the plane with one branch that is 0
+//            or infinite takes the other, and a bool factor is true (but masks that hold a fold, or
+//            are read at other coordinates, are always applied)
+//   carries  a column that was visible and solid in this row or an earlier one reaches the row
+//            through the state: it brings its part of the term and the row brings the rest
+//            (ir/carry.h), an exponential of a sum of both seen from the first row, and no mask
 // A sum that follows a maximum (ir/region.h) is folded in two halves of the columns, the first with
 // the maximum that is known by then, and rescaled.
 #pragma once

@@ -43,9 +43,27 @@ class Check {
   std::optional<std::string> of_points() const {
     const bool one =
         kernel_.results.size() == 1 && !node(kernel_.results[0]).type.has(kernel_.column);
-    if (one) return {};
-    return defect("walks axis {}: expected one result, without that axis",
-                  graph_.axis(kernel_.column).name);
+    if (!one)
+      return defect("walks axis {}: expected one result, without that axis",
+                    graph_.axis(kernel_.column).name);
+    for (const NodeId id : computed()) {
+      if (is_fold(id) && !folds_plane(id) && !stays_along(id))
+        return defect("needs {}, which no step of its walk tells, and nobody stores it",
+                      known_.call(id));
+      const bool reads = std::holds_alternative<Read>(node(id).op);
+      if (reads && is_along_walk(node(id).inputs[0]))
+        return defect("reads {} at other places of its walk, and nobody stores it",
+                      known_.call(node(id).inputs[0]));
+    }
+    return {};
+  }
+
+  bool stays_along(NodeId id) const {
+    return std::holds_alternative<Reduce>(node(id).op) && node(id).type.has(kernel_.column);
+  }
+  // Whether a value that the kernel computes varies along its axis.
+  bool is_along_walk(NodeId id) const {
+    return !leaves_[static_cast<std::size_t>(id)] && node(id).type.has(kernel_.column);
   }
 
   // Heads that are walked together have one list of blocks.

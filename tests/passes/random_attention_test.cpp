@@ -5,24 +5,13 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
-#include <cstdlib>
 
 #include "ir/text.h"
 #include "tests/passes/same_meaning.h"
 
 namespace fovea::passes {
-namespace {
-
-std::uint32_t number_from(const char* variable, std::uint32_t otherwise) {
-  const char* value = std::getenv(variable);
-  return value == nullptr ? otherwise : static_cast<std::uint32_t>(std::atoi(value));
-}
-
-}  // namespace
-
 TEST_CASE("passes: random attention keeps its meaning, with kernels too") {
-  const std::uint32_t first = number_from("FOVEA_FUZZ_SEED", 1);
-  const std::uint32_t count = number_from("FOVEA_FUZZ_PROGRAMS", 400);
+  const auto [first, count] = seeds(1, 400);
   for (std::uint32_t seed = first; seed < first + count; ++seed) {
     const ir::Graph graph = ir::parse(test::RandomAttention(seed)().text());
     INFO(seed);

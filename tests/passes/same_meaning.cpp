@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <random>
 #include <vector>
@@ -17,6 +18,11 @@ namespace fovea::passes {
 namespace {
 
 constexpr int kSeeds = 4;
+
+std::uint32_t number_from(const char* variable, std::uint32_t otherwise) {
+  const char* value = std::getenv(variable);
+  return value == nullptr ? otherwise : static_cast<std::uint32_t>(std::atoi(value));
+}
 
 double random_value(ir::Dtype dtype, Values values, std::mt19937& random) {
   if (dtype == ir::Dtype::Bool) return static_cast<double>(random() % 2);
@@ -122,6 +128,10 @@ std::optional<std::string> difference(const std::vector<Outcome>& expected, cons
 }
 
 }  // namespace
+
+Seeds seeds(std::uint32_t first, std::uint32_t count) {
+  return {number_from("FOVEA_FUZZ_SEED", first), number_from("FOVEA_FUZZ_PROGRAMS", count)};
+}
 
 ir::Sizes small_sizes(const ir::Graph& graph) {
   ir::Sizes sizes;

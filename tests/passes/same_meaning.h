@@ -18,6 +18,13 @@ enum class Values : std::uint8_t {
   Special,   // also 0, -0, infinity and NaN; integers from -4 to 4
 };
 
+// The seeds of random graphs: so many from `first` on, or as FOVEA_FUZZ_SEED and
+// FOVEA_FUZZ_PROGRAMS say.
+struct Seeds {
+  std::uint32_t first, count;
+};
+Seeds seeds(std::uint32_t first, std::uint32_t count);
+
 // Every axis that has no extent of its own gets a small one.
 ir::Sizes small_sizes(const ir::Graph& graph);
 
