@@ -208,25 +208,25 @@ class ColumnsAcross final : public Plane {
 
   // --- panels
 
-  void schedule_panel(Panel& panel, const RDom& all, const std::optional<RDom>& partial,
-                      bool) override {
+  void schedule_panel(Panel& panel, std::span<const Definition> definitions) override {
     Func& f = panel.func;
     const Var r("r"), j("j"), n("n");
     f.compute_root().bound(j, 0, tiling_.lanes).reorder_storage(order_of(f));
     f.bound_storage(n, pieces_ * tiling_.chunk).bound_storage(r, tiling_.rows);
     for (const AxisId axis : panel.inner) bind_inner(f, axis);
-    for (const RDom* dom : {&all, partial ? &*partial : nullptr}) {
-      if (dom == nullptr) continue;
+    for (std::size_t number = 0; number < definitions.size(); ++number) {
+      const Definition& definition = definitions[number];
       std::vector<Halide::VarOrRVar> order{j};
       if (has_member(f)) order.push_back(var(kernel_.shared));
       order.push_back(r);
       for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
         if (*axis != kernel_.shared) order.push_back(var(*axis));
-      order.insert(order.end(), {dom->x, dom->y});
-      f.update(dom == &all ? 0 : 1).reorder(order).vectorize(j);
+      order.insert(order.end(), {definition.dom.x, definition.dom.y});
+      f.update(static_cast<int>(number)).reorder(order).vectorize(j);
+      for (auto& [key, contraction] : contractions_)
+        if (definition.contractions.contains(contraction.func.name()))
+          schedule_contraction(contraction.func, f, r);
     }
-    for (auto& [key, contraction] : contractions_)
-      if (used_.contains(contraction.func.name())) schedule_contraction(contraction.func, f, r);
   }
 
   // --- folds over columns

@@ -185,9 +185,8 @@ const Panel& Plane::panel(const PanelKey& key) {
   if (const auto known = panels_.find(key); known != panels_.end()) return known->second;
   const Point outer = point_;
   const NodeId outer_defining = defining_;
-  const bool outer_heavy = heavy_, outer_partial = partial_;
-  std::set<std::string> outer_used;
-  std::swap(outer_used, used_);
+  const bool outer_partial = partial_;
+  const std::set<std::string> outer_used = used_;
   Stages outer_stages(context_, signature_);
   std::swap(outer_stages, stages_);
   Panel result;
@@ -215,26 +214,21 @@ const Panel& Plane::panel(const PanelKey& key) {
     point_ = point(r, blocks.j, blocks.n, result.inner);
     partial_ = &blocks == &partial;
     defining_ = key.factors.size() == 1 ? key.factors[0].first : kNone;
-    heavy_ = false;
+    used_.clear();
     const Expr value = product(key);
     std::swap(assumed_, assumed);
     return value;
   };
   std::optional<Expr> masked;
-  Expr value;
-  bool heavy = false;
+  std::map<NodeId, bool> assumed;
   if (conditions.size() == 1) {
     const NodeId mask = *conditions.begin();
     const bool clear = *when_clear(mask);
     const Expr hidden = evaluate({{mask, !clear}}, partial);
-    if (!heavy_) masked = hidden;
-    value =
-        evaluate(masked ? std::map<NodeId, bool>{{mask, clear}} : std::map<NodeId, bool>{}, all);
-    heavy = heavy_;
-  } else {
-    value = evaluate({}, all);
-    heavy = heavy_;
+    if (used_.empty()) masked = hidden, assumed.emplace(mask, clear);
   }
+  const Expr value = evaluate(assumed, all);
+  std::vector<Definition> definitions{{all.dom, used_, false}};
   Func& f = result.func;
   f(vars) = Halide::undef(value.type());
   f(at) = value;
@@ -244,15 +238,16 @@ const Panel& Plane::panel(const PanelKey& key) {
     there[2] = partial.n;
     point_ = point(r, partial.j, partial.n, result.inner);
     partial_ = true;
+    used_.clear();
     Expr shown = truth(*conditions.begin(), point_.scope);
     if (!*when_clear(*conditions.begin())) shown = !shown;
     f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
+    definitions.push_back({partial.dom, used_, true});
   }
   point_ = outer;
   defining_ = outer_defining;
-  heavy_ = outer_heavy;
   partial_ = outer_partial;
-  schedule_panel(result, all.dom, masked ? std::optional(partial.dom) : std::nullopt, heavy);
+  schedule_panel(result, definitions);
   used_ = outer_used;
   stages_ = std::move(outer_stages);
   return panels_.emplace(key, std::move(result)).first->second;
@@ -302,14 +297,14 @@ std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, cons
 
 template <class Define>
 const Contraction& Plane::contraction(NodeId id, double scale, int part, const Define& define) {
-  const auto known = contractions_.find({id, scale, part});
+  const auto key = std::make_tuple(id, scale, part, partial_);
+  const auto known = contractions_.find(key);
   if (known != contractions_.end()) return known->second;
   const Node& node = graph_.node(id);
   Contraction result{Func("raw" + std::to_string(id) + "_" + std::to_string(contractions_.size())),
                      context_.other_axes(node.type)};
   const Point outer = point_;
   const NodeId outer_defining = defining_;
-  const bool outer_partial = std::exchange(partial_, false);
   const Var r("r"), j("j"), n("n");
   std::vector<Var> vars{r, j, n};
   for (const AxisId axis : result.inner) vars.push_back(var(axis));
@@ -318,8 +313,7 @@ const Contraction& Plane::contraction(NodeId id, double scale, int part, const D
   define(result, vars);
   point_ = outer;
   defining_ = outer_defining;
-  partial_ = outer_partial;
-  return contractions_.emplace(std::make_tuple(id, scale, part), std::move(result)).first->second;
+  return contractions_.emplace(key, std::move(result)).first->second;
 }
 
 // A fold of plane terms over a feature axis, times a constant that goes into its row operand.

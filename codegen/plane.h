@@ -42,6 +42,15 @@ struct Point {
   ScopePtr scope;
 };
 
+// One definition of a panel: of all blocks of the chunk, or of those alone that need a mask. What
+// it folds along other axes is computed in its own loops, for nobody else.
+struct Definition {
+  Halide::RDom dom;
+  std::set<std::string> contractions;  // Funcs
+  bool partial = false;
+  bool heavy() const { return !contractions.empty(); }
+};
+
 // The factors of a reduction's term: those of a panel, and those that bring features.
 struct Split {
   PanelKey panel;
@@ -84,8 +93,7 @@ class Plane {
   virtual bool chains() const { return false; }
   virtual void define_chain(Contraction& /*contraction*/, std::span<const Scaled> /*sums*/,
                             const std::vector<Halide::Var>& /*vars*/) {}
-  virtual void schedule_panel(Panel& panel, const Halide::RDom& all,
-                              const std::optional<Halide::RDom>& partial, bool heavy) = 0;
+  virtual void schedule_panel(Panel& panel, std::span<const Definition> definitions) = 0;
   // Ends with `keep`.
   virtual void over_columns(const ir::PlaneReduction& reduction) = 0;
   virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
@@ -206,10 +214,11 @@ class Plane {
   Halide::ImageParam blocks_;
   std::set<PanelKey> wanted_;
   std::map<PanelKey, Panel> panels_;
-  std::map<std::tuple<ir::NodeId, double, int>, Contraction> contractions_;  // by scale and part
+  // By scale, part, and whether of masked blocks alone.
+  std::map<std::tuple<ir::NodeId, double, int, bool>, Contraction> contractions_;
   std::map<std::string, Halide::Expr> guards_;  // by Func: where it counts, elsewhere it is 0
-  std::set<std::string> used_;                  // contractions of the panel being defined
-  Stages stages_;                               // and its staged inputs
+  std::set<std::string> used_;                  // contractions of the definition at hand
+  Stages stages_;                               // staged inputs of the panel at hand
   std::map<ir::NodeId, Halide::Func> maxima_;
   Halide::Func columns_;
   std::vector<Halide::Func> folds_;  // of context_.states
@@ -219,7 +228,6 @@ class Plane {
   ir::NodeId defining_ = ir::kNone;
   int panel_count_ = 0;
   bool natural_ = false;      // row operands as they lie, not packed
-  bool heavy_ = false;        // the value at hand has a contraction
   bool partial_ = false;      // it is of masked blocks alone
   bool defer_ = false;        // product_term leaves constants in deferred_scale_
   double deferred_scale_ = 1;

@@ -78,7 +78,6 @@ Expr Plane::call(const Panel& panel, const ScopePtr& scope, double scale) {
 }
 
 Expr Plane::call(const Contraction& contraction, const ScopePtr& scope) {
-  heavy_ = true;
   used_.insert(contraction.func.name());
   const Expr value = contraction.func(arguments(contraction.inner, scope));
   const auto guard = guards_.find(contraction.func.name());

@@ -112,58 +112,54 @@ class RowsAcross final : public Plane {
     return staged.defined() ? staged : Plane::plane_input(id, scope);
   }
 
-  void schedule_panel(Panel& panel, const RDom& all, const std::optional<RDom>& partial,
-                      bool heavy) override {
+  void schedule_panel(Panel& panel, std::span<const Definition> definitions) override {
     Func& f = panel.func;
-    const Var r("r"), j("j"), ri("ri"), ro("ro");
-    f.compute_root().bound_storage(r, tiling_.rows).bound_extent(j, tiling_.block);
+    f.compute_root().bound_storage(Var("r"), tiling_.rows).bound_extent(Var("j"), tiling_.block);
     for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
-    const auto order = [&](const RDom& walked, std::vector<Halide::VarOrRVar> tile) {
-      for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
-        tile.push_back(var(*axis));
-      tile.push_back(walked.z);
-      return tile;
-    };
-    auto update = f.update(0);
-    update.split(r, ro, ri, tiling_.score_rows);
-    update.reorder(order(all, heavy ? std::vector<Halide::VarOrRVar>{ri, all.x, all.y, ro}
-                                    : std::vector<Halide::VarOrRVar>{ri, ro, all.x, all.y}));
-    update.vectorize(ri, tiling_.lanes);
-    const bool repeats = !is_long(f.update_value(0));
+    for (std::size_t n = 0; n < definitions.size(); ++n)
+      schedule_definition(panel, static_cast<int>(n), definitions[n]);
+  }
+
+  // By register tiles where it has contractions, which are the head of each.
+  void schedule_definition(const Panel& panel, int number, const Definition& definition) {
+    Func f = panel.func;
+    const Var r("r"), ri("ri"), ro("ro");
+    const RDom& all = definition.dom;
+    const bool heavy = definition.heavy();
+    std::vector<Halide::VarOrRVar> order{ri, ro, all.x, all.y};
+    if (heavy) order = {ri, all.x, all.y, ro};
+    for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
+      order.push_back(var(*axis));
+    order.push_back(all.z);
+    auto update = f.update(number);
+    update.split(r, ro, ri, tiling_.score_rows).reorder(order).vectorize(ri, tiling_.lanes);
+    const bool repeats = !is_long(f.update_value(number));
     if (repeats) update.unroll(ri);
     if (repeats && heavy) update.unroll(all.x);
-    // Its contractions are the head of this register tile.
-    for (auto& [key, contraction] : contractions_) {
-      if (!used_.contains(contraction.func.name())) continue;
-      Func& raw = contraction.func;
-      if (heavy)
-        raw.compute_at(f, all.y);
-      else
-        raw.compute_at(f, Var::outermost());
-      raw.store_in(Halide::MemoryType::Stack)
-          .bound_extent(r, tiling_.score_rows)
-          .bound_extent(j, heavy ? tiling_.score_columns : 1)
+    for (auto& [key, contraction] : contractions_)
+      if (definition.contractions.contains(contraction.func.name()))
+        schedule_contraction(contraction.func, f, all.y);
+    StageLoops loops{all.z, panel.inner, {}, {}};
+    if (heavy) loops.rows = ro, loops.columns = all.y;
+    stages_.schedule(f, loops, definition.partial);
+  }
+
+  void schedule_contraction(Func raw, const Func& panel, const Halide::RVar& tile) {
+    const Var r("r"), j("j");
+    raw.compute_at(panel, tile)
+        .store_in(Halide::MemoryType::Stack)
+        .bound_extent(r, tiling_.score_rows)
+        .bound_extent(j, tiling_.score_columns)
+        .vectorize(r, tiling_.lanes)
+        .unroll(r)
+        .unroll(j);
+    const std::vector<Halide::RVar>& axes = contraction_axes_.at(raw.name());
+    for (std::size_t n = 0; n < axes.size(); ++n)
+      raw.update(static_cast<int>(n))
+          .reorder(r, j, axes[n])
           .vectorize(r, tiling_.lanes)
           .unroll(r)
           .unroll(j);
-      const std::vector<Halide::RVar>& axes = contraction_axes_.at(raw.name());
-      for (std::size_t n = 0; n < axes.size(); ++n)
-        raw.update(static_cast<int>(n))
-            .reorder(r, j, axes[n])
-            .vectorize(r, tiling_.lanes)
-            .unroll(r)
-            .unroll(j);
-    }
-    StageLoops loops{all.z, panel.inner, {}, {}};
-    if (heavy) loops.rows = ro, loops.columns = all.y;
-    stages_.schedule(f, loops, false);
-    if (!partial) return;
-    stages_.schedule(f, {partial->z, panel.inner, {}, {}}, true);
-    f.update(1)
-        .split(r, ro, ri, tiling_.score_rows)
-        .reorder(order(*partial, {ri, ro, partial->x, partial->y}))
-        .vectorize(ri, tiling_.lanes)
-        .unroll(ri);
   }
 
   // --- folds over columns
