@@ -46,7 +46,10 @@ Expr Emitter::value(NodeId id, const ScopePtr& scope, bool annihilating) {
   const auto key = std::make_pair(id, annihilating);
   if (const auto known = scope->memo.find(key); known != scope->memo.end()) return known->second;
   Expr result = resolve(id, scope);
-  if (!result.defined()) result = compute(id, scope, annihilating);
+  if (!result.defined())
+    result = compute(id, scope, annihilating);
+  else if (graph_.node(id).type.dtype == Dtype::Bool)
+    scope->confined.insert(id);
   return scope->memo[key] = result;
 }
 
@@ -55,26 +58,21 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
   return match(
       node.op,
       [&](const Constant& op) -> Expr {
-        if (node.type.dtype == Dtype::Bool) return op.value != 0 ? Halide::Internal::const_true()
-                                                                 : Halide::Internal::const_false();
+        if (!is_float(node.type.dtype)) scope->confined.insert(id);
+        if (node.type.dtype == Dtype::Bool)
+          return op.value != 0 ? Halide::Internal::const_true() : Halide::Internal::const_false();
         if (node.type.dtype == Dtype::I32) return Expr(static_cast<std::int32_t>(op.value));
         return number(op.value);
       },
       [&](const Index& op) -> Expr {
         invariant(scope->at[op.axis].defined(), "an index has no coordinate here");
+        scope->confined.insert(id);
         return scope->at[op.axis];
       },
       [&](const Map&) -> Expr { return map(id, scope, annihilating); },
       [&](const Read&) -> Expr { return read(id, scope, annihilating); },
       [&](const Input&) -> Expr { return invariant(false, "an input was not resolved"), Expr(); },
-      [&](const Reduce& op) -> Expr {
-        invariant(is_multiple(graph_, id), "a reduction was not resolved");
-        const NodeId degree = graph_.axis(op.axis).degree;
-        const Expr count = degree == kNone ? extent(op.axis) : Halide::max(value(degree, scope), 0);
-        const Halide::Type wide = type(node.type.dtype);
-        const Expr each = Halide::cast(wide, value(node.inputs[0], scope, annihilating));
-        return wraps_[id] ? wrapping(Fn::Mul, {each, count}) : each * Halide::cast(wide, count);
-      },
+      [&](const Reduce&) -> Expr { return multiple(id, scope, annihilating); },
       [&](const Scan&) -> Expr { return invariant(false, "a scan was not resolved"), Expr(); },
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
 }
@@ -101,7 +99,43 @@ Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
     const Expr none = fn == Fn::Mul ? x[0] == zero || x[1] == zero : x[0] == zero;
     return Halide::select(none, zero, fn == Fn::Mul ? x[0] * x[1] : x[0] / x[1]);
   }
-  return wraps_[id] ? wrapping(fn, x) : apply(fn, std::move(x), node.type.dtype, exact_);
+  return with_ends(id, scope,
+                   wraps_[id] ? wrapping(fn, x) : apply(fn, std::move(x), node.type.dtype, exact_));
+}
+
+// A sum of the same value again and again.
+Expr Emitter::multiple(NodeId id, const ScopePtr& scope, bool annihilating) {
+  invariant(is_multiple(graph_, id), "a reduction was not resolved");
+  const Node& node = graph_.node(id);
+  const AxisId axis = std::get<Reduce>(node.op).axis;
+  const NodeId degree = graph_.axis(axis).degree;
+  const Expr count = degree == kNone ? extent(axis) : hidden(Halide::max(value(degree, scope), 0));
+  const Halide::Type wide = type(node.type.dtype);
+  const Expr each = Halide::cast(wide, value(node.inputs[0], scope, annihilating));
+  if (degree == kNone && !wraps_[id] && scope->confined.contains(node.inputs[0]))
+    scope->confined.insert(id);
+  return wraps_[id] ? wrapping(Fn::Mul, {each, count}) : each * Halide::cast(wide, count);
+}
+
+// Halide asks of all that something may be indexed by between which ends it lies. Where it knows
+// one end of a value and not the other its simplifier fails, as the infinite one has no type: so it
+// knows both or none. What may have one alone, as the lesser of a loaded number and an index, is
+// hidden; so are integers that were floats, or that a comparison of floats chooses.
+Expr Emitter::with_ends(NodeId id, const ScopePtr& scope, const Expr& x) const {
+  const Node& node = graph_.node(id);
+  if (is_float(node.type.dtype)) return x;
+  const auto has_both = [&](NodeId input) { return scope->confined.contains(input); };
+  if (std::ranges::all_of(node.inputs, has_both) && !wraps_[id]) {
+    scope->confined.insert(id);
+    return x;
+  }
+  if (node.type.dtype == Dtype::Bool || wraps_[id]) return x;
+  const Fn fn = std::get<Map>(node.op).fn;
+  const bool keeps = fn == Fn::Add || fn == Fn::Sub || fn == Fn::Mul || fn == Fn::Neg;
+  const bool of_integers = std::ranges::all_of(node.inputs, [&](NodeId input) {
+    return has_both(input) || is_integer(graph_.node(input).type.dtype);
+  });
+  return keeps && of_integers ? x : hidden(x);
 }
 
 Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
@@ -121,7 +155,9 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     const Expr where = Halide::cast<int>(value(coordinate, scope));
     const NodeId degree = graph_.axis(at.axis).degree;
     const Expr bound = degree == kNone ? extent(at.axis) : value(degree, there);
-    there->at[at.axis] = Halide::clamp(where, 0, Halide::max(bound, 1) - 1);
+    // What is read may be computed for all coordinates that can occur: a degree alone bounds none.
+    const Expr last = degree == kNone ? bound : Halide::min(bound, extent(at.axis));
+    there->at[at.axis] = Halide::clamp(where, 0, Halide::max(last, 1) - 1);
     if (checked[id] && !at.otherwise) continue;
     const Expr inside = where >= 0 && where < bound;
     const Type& varies = graph_.node(coordinate).type;
@@ -141,6 +177,10 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     result = Halide::select(at->first, result, other);
   }
   guards = collected;
+  const auto has_ends = [&](NodeId input) { return scope->confined.contains(input); };
+  if (there->confined.contains(node.inputs[0]) &&
+      std::all_of(node.inputs.begin() + 1, node.inputs.end(), has_ends))
+    scope->confined.insert(id);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace fovea::codegen {
 struct Scope {
   std::vector<Halide::Expr> at;               // by AxisId; undefined where the axis has none
   std::map<std::pair<ir::NodeId, bool>, Halide::Expr> memo;
+  std::set<ir::NodeId> confined;              // integers and bools whose ends Halide knows
   bool moved = false;                         // below a Read
 };
 using ScopePtr = std::shared_ptr<Scope>;
@@ -52,6 +54,8 @@ class Emitter {
  private:
   Halide::Expr compute(ir::NodeId id, const ScopePtr& scope, bool annihilating);
   Halide::Expr map(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+  Halide::Expr multiple(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+  Halide::Expr with_ends(ir::NodeId id, const ScopePtr& scope, const Halide::Expr& x) const;
   Halide::Expr read(ir::NodeId id, const ScopePtr& scope, bool annihilating);
 
   const ir::Graph& graph_;
@@ -81,6 +85,8 @@ Halide::Expr exp2_any(Halide::Expr x);
 Halide::Expr not_a_number(Halide::Expr x);
 // Arithmetic of i32 that wraps around: of its own, Halide takes for granted that it does not.
 Halide::Expr wrapping(ir::Fn fn, const std::vector<Halide::Expr>& x);
+// The same bits, of which Halide knows nothing.
+Halide::Expr hidden(const Halide::Expr& x);
 // An element function on computed values, whose integers do not wrap around. `to`: the dtype of the result.
 Halide::Expr apply(ir::Fn fn, std::vector<Halide::Expr> x, ir::Dtype to, bool exact);
 

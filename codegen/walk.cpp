@@ -103,7 +103,10 @@ Expr Walk::chunk() const { return now_.chunk > 0 ? Expr(Var("c")) : Expr(); }
 // The last of a row stands in for those that a block has too many.
 ScopePtr Walk::scope_at(const Dims& dims, const Expr& local) {
   ScopePtr scope = scope_of(dims);
-  scope->at[axis_] = now_.whole ? position(local) : Halide::min(position(local), degree() - 1);
+  const Expr last = Halide::max(signature_.extent(axis_), 1) - 1;
+  scope->at[axis_] = now_.whole ? position(local)
+                                : Halide::unsafe_promise_clamped(
+                                      Halide::min(position(local), degree() - 1), 0, last);
   return scope;
 }
 
