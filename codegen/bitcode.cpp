@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
+#include "codegen/asserts.h"
 #include "codegen/stages.h"
 #include "codegen/strict_floats.h"
 #include "codegen/targets.h"
@@ -19,13 +21,14 @@ namespace {
 // again, and none of it faster.
 Halide::Target halide_target(const ir::Target& target) {
   return Halide::Target(std::string(machine_row(target).halide) +
-                        "-no_asserts-no_bounds_query-no_runtime-disable_llvm_loop_opt");
+                        (has_asserts() ? "-check_unsafe_promises" : "-no_asserts") +
+                        "-no_bounds_query-no_runtime-disable_llvm_loop_opt");
 }
 
 Halide::Module lower(const Halide::Pipeline& pipeline,
                      const std::vector<Halide::Argument>& arguments, const std::string& name,
                      const Halide::Target& target) {
-  const auto lock = halide_lock();
+  const HalideLock lock;
   keep_nan(pipeline);
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);
@@ -56,11 +59,41 @@ class MemoryFile {
   int descriptor_;
 };
 
+// Halide reports from destructors, which may run because something else was thrown.
+class Complaints final : public Halide::CompileTimeErrorReporter {
+ public:
+  void warning(const char* text) override { complain(text); }
+  void error(const char* text) override { complain(text); }
+
+ private:
+  static void complain(std::string_view text) {
+    if (std::uncaught_exceptions() > 0) return;
+    while (text.ends_with('\n')) text.remove_suffix(1);
+    throw HalideComplaint(std::string(text));
+  }
+};
+
+// One for the process, as Halide's own state is.
+struct Building {
+  std::recursive_mutex mutex;
+  Complaints complaints;
+  int locks = 0;  // of the thread that has the mutex
+};
+
+Building& building() {
+  static Building only;
+  return only;
+}
+
 }  // namespace
 
-std::unique_lock<std::recursive_mutex> halide_lock() {
-  static std::recursive_mutex mutex;
-  return std::unique_lock(mutex);
+HalideLock::HalideLock() : lock_(building().mutex) {
+  if (building().locks++ == 0)
+    Halide::set_custom_compile_time_error_reporter(&building().complaints);
+}
+
+HalideLock::~HalideLock() {
+  if (--building().locks == 0) Halide::set_custom_compile_time_error_reporter(nullptr);
 }
 
 Bitcode bitcode(const Halide::Pipeline& pipeline, const std::vector<Halide::Argument>& arguments,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -22,12 +23,28 @@ struct Bitcode {
   std::string bytes;
 };
 
-// Halide's Funcs are built and lowered by one thread at a time. Hold this while building; a caller
-// that lets go before calling `bitcode` lets other threads build during Halide's LLVM part.
-[[nodiscard]] std::unique_lock<std::recursive_mutex> halide_lock();
+// What Halide says against a pipeline. It warns where code that it made cannot be right, so a
+// warning is as good as an error.
+struct HalideComplaint : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Halide's Funcs are built and lowered by one thread at a time, and what Halide says meanwhile is
+// thrown as a HalideComplaint. Hold this while building; a caller that lets go before calling
+// `bitcode` lets other threads build during Halide's LLVM part.
+class [[nodiscard]] HalideLock {
+ public:
+  HalideLock();
+  ~HalideLock();
+  HalideLock(const HalideLock&) = delete;
+  HalideLock& operator=(const HalideLock&) = delete;
+
+ private:
+  std::unique_lock<std::recursive_mutex> lock_;
+};
 
 // Lowers and optimises. The entry's arguments are `arguments` in order (scalars by address, buffers
-// as halide_buffer_t*), then the outputs; it returns 0.
+// as halide_buffer_t*), then the outputs; it returns 0, or what failed of codegen/asserts.h.
 //
 // Arithmetic is IEEE's: NaN, infinity and the sign of zero are kept and nothing is reassociated but
 // sums across lanes; multiply-adds are contracted. `max` and `min` give their second operand where

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/asserts.h"
 #include "codegen/scratch.h"
 #include "ir/error.h"
 
@@ -102,6 +103,8 @@ Symbols callable() {
                      {"memmove", ExecutorAddr::fromPtr(&std::memmove)}};
   add_mathematics<float>(symbols);
   add_mathematics<double>(symbols);
+  for (const HostFunction& each : assertion_functions())
+    symbols.emplace_back(each.name, ExecutorAddr::fromPtr(each.address));
   return symbols;
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <set>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "codegen/lower.h"
@@ -59,19 +60,20 @@ class Lowering {
       if (std::holds_alternative<Input>(graph_.node(id).op)) there.insert(id);
     check(checks, there);
     for (const Kernel& kernel : graph_.kernels) {
-      timed([&] { return kernel.row == kNone ? plain(kernel) : tiled(kernel); });
+      timed(kernel.name, [&] { return kernel.row == kNone ? plain(kernel) : tiled(kernel); });
       there.insert(kernel.results.begin(), kernel.results.end());
       check(checks, there);
     }
-    for (const Copy& copy : layout_.copies) timed([&] { return this->copy(copy); });
+    for (const Copy& copy : layout_.copies) timed(copy.name, [&] { return this->copy(copy); });
     return std::move(result_);
   }
 
   LoweredCall exact(const Kernel& kernel) const {
-    const auto lock = halide_lock();
     const std::string name = "fovea_exact_" + symbol_prefix(0, kernel.name);
-    const Function function = lower_plain(source(kernel, name), results_of(kernel), true);
-    return {function.arguments, compiled(function, name)};
+    return building(kernel.name, [&]() -> LoweredCall {
+      const Function function = lower_plain(source(kernel, name), results_of(kernel), true);
+      return {function.arguments, compiled(function, name)};
+    });
   }
 
  private:
@@ -80,13 +82,24 @@ class Lowering {
     result_.efforts.push_back(effort);
   }
 
+  // What is made of a kernel by Halide, whose complaints are ours.
+  template <class Make>
+  static std::invoke_result_t<const Make&> building(std::string_view kernel, const Make& make) {
+    const HalideLock lock;
+    try {
+      return make();
+    } catch (const HalideComplaint& complaint) {
+      fail(Code::internal, "kernel '{}' cannot be compiled: {}", kernel, complaint.what());
+    }
+  }
+
   // Adds the step that is made; waiting for other threads that lower does not count.
   template <class Make>
-  void timed(const Make& make) {
-    const auto lock = halide_lock();
+  void timed(std::string_view kernel, const Make& make) {
+    const HalideLock lock;
     const auto start = std::chrono::steady_clock::now();
     const std::size_t before = result_.functions.size();
-    Step step = make();
+    Step step = building(kernel, make);
     LoweredProgram::Effort effort;
     for (const Bitcode& function : std::span(result_.functions).subspan(before))
       effort.bytes += function.bytes.size();

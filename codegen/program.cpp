@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/asserts.h"
 #include "codegen/cache.h"
 #include "codegen/jit.h"
 #include "codegen/lower_program.h"
@@ -38,7 +39,7 @@ class Compiled : public CompiledProgram {
   }
 
   bool is_of(const ir::Graph& graph, const ir::Target& target) const {
-    return target_ == target && graph_ == graph;
+    return target_ == target && graph_ == graph && asserts_ == has_asserts();
   }
 
   const runtime::Program& program() const override { return program_; }
@@ -60,8 +61,8 @@ class Compiled : public CompiledProgram {
   }
 
   std::string describe() const {
-    return fmt::format("program\n{}\n{}\n{}", compiler_version(target_), source_hash(),
-                       ir::print(graph_));
+    return fmt::format("program{}\n{}\n{}\n{}", asserts_ ? " with asserts" : "",
+                       compiler_version(target_), source_hash(), ir::print(graph_));
   }
 
   void compile(const Cache& cache, const std::string& description) {
@@ -131,6 +132,7 @@ class Compiled : public CompiledProgram {
 
   ir::Graph graph_;
   ir::Target target_;
+  bool asserts_ = has_asserts();
   runtime::Program program_;
   std::shared_ptr<const LoadedObject> code_;
   bool cached_ = false;

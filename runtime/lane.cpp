@@ -8,6 +8,7 @@ namespace fovea::runtime {
 
 namespace {
 
+// As what elements lie in memory (codegen/emit.h).
 halide_type_t halide_type(Type type) {
   switch (type) {
     case Type::f32:
@@ -15,15 +16,13 @@ halide_type_t halide_type(Type type) {
     case Type::f64:
       return {halide_type_float, 64};
     case Type::bf16:
-      return {halide_type_bfloat, 16};
     case Type::f16:
-      return {halide_type_float, 16};
+      return {halide_type_uint, 16};
     case Type::i32:
       return {halide_type_int, 32};
     case Type::i8:
       return {halide_type_int, 8};
     case Type::boolean:
-      return {halide_type_uint, 1};
     case Type::u8:
     case Type::i4:
       return {halide_type_uint, 8};

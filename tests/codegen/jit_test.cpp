@@ -31,7 +31,7 @@ namespace {
 
 // s(r, j) = sum over d of q(r, d) * k(d, j), as the micro-kernel of scores is scheduled.
 Bitcode matmul(const std::string& name, const ir::Target& target, int channels = 64) {
-  const auto lock = codegen::halide_lock();
+  const codegen::HalideLock lock;
   Halide::ImageParam q(Halide::Float(32), 2, "q"), k(Halide::Float(32), 2, "k");
   const int rows = target.lanes * 3;
   const int keys = target.registers == 32 ? 8 : 4;
@@ -172,6 +172,41 @@ TEST_CASE("kernels call the library and allocate") {
     for (int n = 0; n < 100; n++)
       CHECK(out(n) == doctest::Approx(std::sin(std::tanh(in(n))) + std::erf(in(n))).epsilon(1e-5));
   }
+}
+
+TEST_CASE("what Halide warns of is thrown") {
+  const codegen::HalideLock lock;
+  Halide::ImageParam x(Halide::Float(32), 1, "x");
+  x.dim(0).set_bounds(0, 5);
+  Var i("i");
+  Func y("y");
+  y(i) = x(i);
+  y.output_buffer().dim(0).set_bounds(0, 10);
+  CHECK_THROWS_AS(codegen::bitcode(Pipeline(y), {x}, "beyond", codegen::host_target()),
+                  codegen::HalideComplaint);
+}
+
+TEST_CASE("kernels that check themselves return what fails") {
+  const Environment asserts("FOVEA_ASSERTS", "1");
+  const ir::Target target = codegen::host_target();
+  Halide::ImageParam x(Halide::Float(32), 1, "x");
+  Var i("i");
+  Func after("after"), promised("promised");
+  after(i) = x(i + 1);
+  promised(i) = x(Halide::unsafe_promise_clamped(2 * i, 0, 9));
+  const auto loaded = compile({codegen::bitcode(Pipeline(after), {x}, "after", target),
+                               codegen::bitcode(Pipeline(promised), {x}, "promised", target)},
+                              target);
+  Buffer<float> in(10), all(10), fewer(9), half(5);
+  in.fill(1.F);
+  const auto code = [&](const char* name, Buffer<float>& out) {
+    void* arguments[] = {in.raw_buffer(), out.raw_buffer()};
+    return loaded->find(name)(arguments);
+  };
+  CHECK(code("after", fewer) == 0);
+  CHECK(code("after", all) == halide_error_code_access_out_of_bounds);
+  CHECK(code("promised", half) == 0);
+  CHECK(code("promised", all) == halide_error_code_requirement_failed);
 }
 
 TEST_CASE("perf is told of kernels when asked") {
