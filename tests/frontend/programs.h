@@ -46,9 +46,13 @@ struct Outcome {
   std::string error;
 };
 
-// Interprets the program after every pass. Then compiles it for every row of the target table, fused
-// and unfused, for one and for two threads, and compares each run with the interpreter; what differs
-// first, if anything. An error of the interpreter must be the same error of a run.
-std::optional<std::string> program_differs(const ProgramFile& program);
+// Interprets the program after every pass. Then compiles it for every row of the target table,
+// fused and unfused, for one and for two threads, and compares each run with the interpreter; what
+// differs first, if anything. An error of the interpreter must be the same error of a run.
+//
+// Compiling is what takes the time. With a turn, a program is compiled for the best row, and in one
+// other way for its last example: programs of all turns are compiled in all ways.
+std::optional<std::string> program_differs(const ProgramFile& program,
+                                           std::optional<std::size_t> turn = {});
 
 }  // namespace fovea::test
