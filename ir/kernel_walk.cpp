@@ -50,20 +50,13 @@ class Check {
       if (is_fold(id) && !folds_plane(id) && !stays_along(id))
         return defect("needs {}, which no step of its walk tells, and nobody stores it",
                       known_.call(id));
-      const bool reads = std::holds_alternative<Read>(node(id).op);
-      if (reads && is_along_walk(node(id).inputs[0]))
-        return defect("reads {} at other places of its walk, and nobody stores it",
-                      known_.call(node(id).inputs[0]));
+      if (auto defect = of_read(id)) return defect;
     }
     return {};
   }
 
   bool stays_along(NodeId id) const {
     return std::holds_alternative<Reduce>(node(id).op) && node(id).type.has(kernel_.column);
-  }
-  // Whether a value that the kernel computes varies along its axis.
-  bool is_along_walk(NodeId id) const {
-    return !leaves_[static_cast<std::size_t>(id)] && node(id).type.has(kernel_.column);
   }
 
   // Heads that are walked together have one list of blocks.
@@ -111,12 +104,15 @@ class Check {
     return kNone;
   }
 
+  std::optional<std::string> of_read(NodeId id) const {
+    if (!std::holds_alternative<Read>(node(id).op)) return {};
+    const NodeId fold = find_below(node(id).inputs[0], [&](NodeId at) { return is_fold(at); });
+    if (fold == kNone) return {};
+    return defect("reads {} at other coordinates, and nobody stores it", known_.call(fold));
+  }
+
   std::optional<std::string> of_node(NodeId id) const {
-    if (std::holds_alternative<Read>(node(id).op)) {
-      const NodeId fold = find_below(node(id).inputs[0], [&](NodeId at) { return is_fold(at); });
-      if (fold == kNone) return {};
-      return defect("reads {} at other coordinates, and nobody stores it", known_.call(fold));
-    }
+    if (auto defect = of_read(id)) return defect;
     if (!is_fold(id)) return {};
     if (folds_plane(id)) return of_plane_fold(id);
     const bool stays =

@@ -10,8 +10,7 @@
 // mask.
 //
 // A kernel that walks an axis for each point has one result, which lacks the axis. It folds along
-// the axis, and over others what stays along it, and reads nothing elsewhere that it computes along
-// the axis.
+// the axis, and over others what stays along it; what it reads at other coordinates holds no fold.
 #pragma once
 
 #include <optional>
