@@ -46,6 +46,12 @@ void BlockLister::list(std::span<const std::int64_t> batch, std::int64_t row,
   settle(evaluate, into);
 }
 
+bool BlockLister::sees_nothing(std::span<const std::int64_t> batch, std::int64_t row) const {
+  return columns_ == 0 ||
+         visible_({.batch = batch, .rows = {row, row}, .columns = {0, columns_ - 1}})
+             .certainly_false();
+}
+
 Visits BlockLister::visits(std::int64_t row, const BlockList& list) const {
   const auto count = static_cast<std::int64_t>(list.blocks.size());
   Visits visits{.full = list.clear, .partial = count - list.clear, .empty = blocks_ - count};

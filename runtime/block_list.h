@@ -71,6 +71,9 @@ class BlockLister {
   void list(std::span<const std::int64_t> batch, std::int64_t row, const Evaluate& evaluate,
             BlockList& into) const;
 
+  // Whether intervals tell that a row sees no column at all.
+  bool sees_nothing(std::span<const std::int64_t> batch, std::int64_t row) const;
+
   // What a tile of that list visits.
   Visits visits(std::int64_t row, const BlockList& list) const;
 

@@ -11,6 +11,21 @@ namespace fovea::runtime {
 namespace {
 
 constexpr double kWorthWaking = 1 << 16;  // cycles or so that are worth waking threads for
+// Cycles or so to list the blocks of a tile: to begin with, and for each operation of the
+// predicates.
+constexpr double kListing = 500, kListingOperation = 30;
+
+bool is_masked(const Tiled& tiled) {
+  return !tiled.mask.visible.empty() || !tiled.mask.solid.empty();
+}
+
+// Whether a tile is so small that masking all of it takes less time than listing its blocks. A
+// state that is carried needs the lists.
+bool is_masked_whole(const Tiled& tiled, std::int64_t rows, std::int64_t columns) {
+  const auto operations = static_cast<double>(tiled.mask.visible.size() + tiled.mask.solid.size());
+  return !tiled.recall.function &&
+         tile_work(tiled, rows, columns) < kListing + kListingOperation * operations;
+}
 
 }  // namespace
 
@@ -27,10 +42,14 @@ TiledRun::TiledRun(Workspace& workspace, int index)
       parts_(parts_of(tiled_, rows_, columns_)),
       memory_(workspace, tiled_) {
   const std::int64_t blocks = (columns_ + tiled_.column_block - 1) / tiled_.column_block;
-  if (tiled_.mask.visible.empty() && tiled_.mask.solid.empty()) {
-    all_ = &workspace.all_blocks(blocks);
+  const bool masked = is_masked(tiled_);
+  const bool lists =
+      masked && (workspace.counts_visits() || !is_masked_whole(tiled_, rows_, columns_));
+  if (masked) buffers_ = workspace.references();
+  if (!lists) {
+    all_ = &workspace.all_blocks(blocks, masked);
   } else {
-    lister_.emplace(program_, tiled_, workspace.symbols(), workspace.references());
+    lister_.emplace(program_, tiled_, workspace.symbols(), buffers_);
     blocks_ = blocks;
   }
   // Only weighed, so a plane beyond 64 bits is no overflow.
@@ -276,6 +295,18 @@ bool TiledRun::any_doubt(const Lane& lane) const {
   return false;
 }
 
+// No score of theirs was lost: there is none.
+void TiledRun::trust_rows_that_see_nothing(Lane& lane, int member) const {
+  if (tiled_.mask.visible.empty() || !doubt_of(lane, member).any()) return;
+  std::optional<BlockLister> made;
+  const BlockLister& lister =
+      lister_ ? *lister_ : made.emplace(program_, tiled_, workspace_.symbols(), buffers_);
+  const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
+  auto* rows = static_cast<std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
+  for (int n = 0; n < tiled_.row_tile; ++n)
+    if (rows[n] != 0 && lister.sees_nothing(coordinates, lane.row + n)) rows[n] = 0;
+}
+
 void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
   const Lane::Calls& calls = lane.calls(index_);
   for (std::size_t r = 0; r < tiled_.results.size(); ++r) {
@@ -316,6 +347,7 @@ Status TiledRun::settle_tile(Lane& lane) const {
 Status TiledRun::settle_member(Lane& lane, int member) const {
   crop_rows(lane, lane.row, std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row));
   if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
+  trust_rows_that_see_nothing(lane, member);
   const Doubt doubt = doubt_of(lane, member);
   if (!doubt.any()) return {};
   crop_rows(lane, lane.row + doubt.first, doubt.last + 1 - doubt.first);

@@ -66,6 +66,7 @@ class TiledRun {
 
   Doubt doubt_of(const Lane& lane, int member) const;
   bool any_doubt(const Lane& lane) const;
+  void trust_rows_that_see_nothing(Lane& lane, int member) const;
   void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const;
   void crop_item(Lane& lane, bool with_room) const;
   Status again(Lane& lane) const;
@@ -88,6 +89,7 @@ class TiledRun {
   bool worth_waking_ = false;
   std::int64_t blocks_ = 0;
   const BlockList* all_ = nullptr;
+  std::span<const BufferRef> buffers_;  // of steps with a mask
   std::optional<BlockLister> lister_;
 };
 

@@ -316,13 +316,13 @@ void Workspace::deliver() const {
   }
 }
 
-const BlockList& Workspace::all_blocks(std::int64_t count) {
+const BlockList& Workspace::all_blocks(std::int64_t count, bool masked) {
   const auto before = static_cast<std::int64_t>(all_blocks_.blocks.size());
   if (before != count) {
     all_blocks_.blocks.resize(static_cast<std::size_t>(count));
     std::iota(all_blocks_.blocks.begin(), all_blocks_.blocks.end(), 0);
-    all_blocks_.clear = static_cast<int>(count);
   }
+  all_blocks_.clear = masked ? 0 : static_cast<int>(count);
   return all_blocks_;
 }
 

@@ -139,8 +139,8 @@ class Workspace {
   std::span<const Bound> bound() const { return bound_; }
   std::uint64_t shapes_version() const { return shapes_version_; }
   std::uint64_t data_version() const { return data_version_; }
-  // 0, 1, 2, … : the list of a tile that sees all blocks.
-  const BlockList& all_blocks(std::int64_t count);
+  // 0, 1, 2, … : the list of a tile that sees all blocks, with the mask or without.
+  const BlockList& all_blocks(std::int64_t count, bool masked);
   // Of tiles whose parts several lanes walk.
   struct Apart {
     Arena memory;
