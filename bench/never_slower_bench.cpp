@@ -1,10 +1,12 @@
-// Is a fused kernel ever slower than the same attention unfused, on any shape? Unfused is the
-// faster of our own kernels one at a time and of a library of matrix products.
+// Is a run ever slower than the same attention unfused, on any shape? Unfused is the faster of our
+// own kernels one at a time and of a library of matrix products; for the programs of the library
+// and the corpus, our own kernels alone.
 #include <algorithm>
 
 #include "bench/figure.h"
 #include "bench/graphs.h"
 #include "bench/peers/unfused.h"
+#include "bench/programs.h"
 
 namespace fovea::bench {
 namespace {
@@ -65,9 +67,57 @@ void compare(benchmark::State& state, std::int64_t heads, std::int64_t rows, int
   show(state, figure);
 }
 
+// Planes and tensors of more bytes are left out, and what takes longer than so many seconds is run
+// once.
+constexpr double kMostBytes = 3e8, kLong = 0.05;
+
+struct Times {
+  std::int64_t rows = 0;
+  double seconds = 0, ratio = 0;
+};
+
+std::optional<Times> measure(const Program& program, std::int64_t rows) {
+  const Sizes sizes = sizes_for(program, rows);
+  try {
+    const BoundProgram bound(program, sizes, kMostBytes);
+    const Kernel chosen = compile(program.graph, {.threads = 1, .sizes = sizes});
+    const Kernel unfused = compile(program.graph, {.threads = 1, .sizes = sizes, .fuse = false});
+    if (unfused.explain(sizes, bound.inputs()).extra_bytes > kMostBytes) return {};
+    const double seconds = time_of([&] { bound.run(chosen); }, 0.005);
+    const double ratio = times_as_long([&] { bound.run(chosen); }, [&] { bound.run(unfused); },
+                                       0.01, seconds > kLong ? 1 : 5);
+    return Times{rows, seconds, ratio};
+  } catch (const Error& error) {
+    if (error.code() == Code::input_too_large) return {};
+    throw;
+  }
+}
+
+// The worst over rows, from few to many.
+void compare(benchmark::State& state, const Program& program) {
+  Times worst;
+  for (const std::int64_t rows : {8, 32, 100, 1000, 4000}) {
+    const auto times = measure(program, rows);
+    if (!times) continue;
+    state.counters[fmt::format("of_unfused_{}", rows)] = times->ratio;
+    if (times->ratio > worst.ratio) worst = *times;
+  }
+  require(worst.rows > 0, Code::input_too_large, "no number of rows fits");
+  show(state, {.seconds = worst.seconds,
+               .measured = fmt::format("{} for {} rows", in_words(worst.seconds), worst.rows),
+               .limit = fmt::format("{} unfused", in_words(worst.seconds / worst.ratio)),
+               .share = worst.ratio,
+               .target = in_words(at_most(kMost), " x"),
+               .value = worst.ratio,
+               .goal = at_most(kMost)});
+}
+
 }  // namespace
 
 void add_benchmarks() {
+  for (const Program& program : all_programs())
+    add(fmt::format("over unfused, worst rows: {}", program.name),
+        [=](benchmark::State& state) { compare(state, program); });
   for (const int width : {64, 128})
     for (const std::int64_t rows : {1, 7, 16, 17, 48, 64, 100, 512}) {
       const std::int64_t heads = rows == 1 ? 8 : 1;

@@ -11,17 +11,11 @@
 #include "codegen/recent.h"
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
+#include "frontend/alternatives.h"
 #include "frontend/explain.h"
-#include "frontend/variants.h"
-#include "ir/checks.h"
 #include "ir/extent.h"
-#include "ir/rewrite.h"
-#include "passes/accept_kernels.h"
-#include "passes/defer_scaling.h"
 #include "passes/extents.h"
-#include "passes/fuse.h"
 #include "passes/pipeline.h"
-#include "passes/reassociate.h"
 
 namespace fovea {
 namespace {
@@ -39,43 +33,6 @@ ir::Target choose_target(const std::string& name) {
           "target '{}' does not run on this CPU; its best is '{}'", name,
           runnable.empty() ? "none" : runnable.front().name);
   return *found;
-}
-
-using Run = decltype(passes::Pass::run);
-
-// The pipeline with other passes in place of some.
-ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target,
-                     std::initializer_list<std::pair<Run, Run>> replaced,
-                     const passes::RunOptions& options) {
-  std::vector<passes::Pass> table(passes::pipeline().begin(), passes::pipeline().end());
-  for (passes::Pass& pass : table)
-    for (const auto& [run, other] : replaced)
-      if (pass.run == run) pass.run = other;
-  return passes::run_passes(table, graph, target, options);
-}
-
-// All of it, with kernels on planes or without, and contractions in one order or the other. Kernels
-// that the graph comes with stay, as far as `fuse` would make them.
-ir::Graph kernels_of(const ir::Graph& graph, const ir::Target& target, bool fuse, Run order,
-                     const passes::RunOptions& options) {
-  const ir::Graph start = fuse ? passes::accept_given_kernels(graph, target, options.limit)
-                          : graph.kernels.empty() ? graph
-                                                  : ir::with_kernels(graph, {});
-  ir::Graph result = run_passes(start, target,
-                                {{passes::reassociate, order},
-                                 {passes::fuse, fuse ? passes::fuse : passes::partition_unfused}},
-                                options);
-  return frontend::lowerable(graph, std::move(result), target);
-}
-
-// Whether contractions have another order where axes that a run tells are short. Given kernels are
-// of one.
-bool has_short_order(const ir::Graph& graph, const ir::Target& target) {
-  if (!graph.kernels.empty()) return false;
-  const auto ordered = [&](Run order) {
-    return run_passes(graph, target, {{passes::reassociate, order}}, {.stop_after = "reassociate"});
-  };
-  return ordered(passes::reassociate_short) != ordered(passes::reassociate);
 }
 
 // Whether running the passes leaves nothing but a graph behind, and the whole of it.
@@ -231,54 +188,16 @@ struct Kernel::State {
         const passes::RunOptions& run)
       : source(given_graph), options(given), target(row) {
     const auto started = Clock::now();
-    const auto pool = std::make_shared<runtime::ThreadPool>();
-    const Graph checked = ir::check_reads(source);
-    const bool has_tiles =
-        std::ranges::any_of(source.kernels, [](const ir::Kernel& k) { return k.row_tile != 0; });
-    const auto add = [&](Run order, const passes::RunOptions& how) {
-      orders.push_back(std::make_unique<const frontend::Variants>(
-          kernels_of(checked, target, given.fuse, order, how), target, pool, has_tiles));
-    };
-    add(passes::reassociate, run);
-    // A bisection is of one order.
-    if (!run.limit && has_short_order(checked, target)) add(passes::reassociate_short, {});
+    alternatives.emplace(source, target, given.fuse, run);
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
     for (const ir::Node& node : source.nodes)
       if (const auto* input = std::get_if<ir::Input>(&node.op)) names.push_back(input->name);
     first = &variant({}, given.sizes, [] {});
   }
 
-  // The one for short axes where it computes less; it may store what the other one need not, but
-  // nothing that grows without bound. An extent that is not told is a long one.
-  bool is_short(const frontend::Given& given) const {
-    constexpr double kMostStored = 8e6;  // bytes
-    if (orders.size() == 1) return false;
-    const auto here = orders[1]->cost(given);
-    return here.operations < orders[0]->cost(given).operations && here.stored <= kMostStored;
-  }
-
   const frontend::Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes,
                                    auto&& check) const {
-    const frontend::Given given{inputs, sizes};
-    return orders[is_short(given) ? 1 : 0]->fitting(given, check);
-  }
-
-  // Why contractions are in that order; nothing where there is but one.
-  std::string reason(const frontend::Given& given) const {
-    if (orders.size() == 1) return {};
-    const auto longer = orders[0]->cost(given), shorter = orders[1]->cost(given);
-    const std::string in_long = fmt::format("{:.4g} operations", longer.operations);
-    const std::string in_short = fmt::format("{:.4g} operations and {:.4g} bytes stored",
-                                             shorter.operations, shorter.stored);
-    return is_short(given)
-               ? fmt::format(
-                     "contracted in the order for short axes, {}; in the order for long "
-                     "ones it would be {}",
-                     in_short, in_long)
-               : fmt::format(
-                     "contracted in the order for long axes, {}; in the order for short "
-                     "ones it would be {}",
-                     in_long, in_short);
+    return alternatives->fitting({inputs, sizes}, check);
   }
 
   // Or memory that must not be written would be, as inputs may be read-only.
@@ -308,8 +227,8 @@ struct Kernel::State {
   Graph source;
   Options options;
   ir::Target target;
-  std::vector<std::unique_ptr<const frontend::Variants>> orders;  // for long axes, for short ones
-  std::vector<std::string> names;                                 // of the inputs
+  std::optional<const frontend::Alternatives> alternatives;
+  std::vector<std::string> names;  // of the inputs
   const frontend::Variant* first = nullptr;
   double milliseconds = 0;  // of the passes
 };
@@ -389,7 +308,8 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
   }
   Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
                                     thread_count(state_->options.threads), watch.visits);
-  report.order = state_->reason({inputs, sizes});
+  report.order = state_->alternatives->why_order({inputs, sizes});
+  report.fusion = state_->alternatives->why_fused({inputs, sizes});
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();

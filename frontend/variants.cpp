@@ -1,8 +1,10 @@
 #include "frontend/variants.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
+#include "ir/extent.h"
 #include "passes/defer_scaling.h"
 #include "passes/fuse.h"
 #include "passes/plan_buffers.h"
@@ -93,6 +95,86 @@ Variants::Variants(Graph graph, const ir::Target& target, std::shared_ptr<runtim
       stored_(passes::stored_bytes(graph_)) {
   if (!has_tiles) rows_ = row_counts(graph_);
   for (const ir::AxisId axis : operations_.open()) open_.emplace_back(graph_, axis);
+  const std::vector<ir::AxisId> batch = passes::batch_axes(graph_);
+  for (const ir::AxisId axis : batch) batch_.push_back(graph_.axis(axis).name);
+  for (ir::AxisId axis = 0; axis < static_cast<ir::AxisId>(graph_.axes.size()); ++axis) {
+    sources_.emplace_back(graph_, axis);
+    const bool is_told = graph_.axis(axis).extent.empty() && graph_.axis(axis).degree == ir::kNone;
+    if (is_told && std::ranges::find(batch, axis) == batch.end())
+      deciding_.push_back(sources_.back());
+  }
+}
+
+bool Variants::fuses() const {
+  return std::ranges::any_of(graph_.kernels, [](const ir::Kernel& kernel) {
+    return kernel.row != ir::kNone || kernel.column != ir::kNone;
+  });
+}
+
+std::vector<std::int64_t> Variants::extents(const Given& given) const {
+  std::vector<std::int64_t> result;
+  for (const ExtentSource& source : deciding_) result.push_back(source.extent(given).value_or(-1));
+  return result;
+}
+
+bool Variants::has_extents(const Given& given, std::span<const std::int64_t> extents) const {
+  for (std::size_t n = 0; n < deciding_.size(); ++n)
+    if (deciding_[n].extent(given).value_or(-1) != extents[n]) return false;
+  return true;
+}
+
+// What neither the text nor the run tells counts as usual: few neighbours, many of everything else.
+std::vector<double> Variants::all_extents(const Given& given) const {
+  constexpr double kUsualDegree = 8;
+  std::vector<std::optional<double>> known(graph_.axes.size());
+  const std::function<double(ir::AxisId)> extent = [&](ir::AxisId axis) {
+    std::optional<double>& value = known[static_cast<std::size_t>(axis)];
+    if (value) return *value;
+    const ir::Axis& here = graph_.axis(axis);
+    if (here.degree != ir::kNone) return *(value = kUsualDegree);
+    if (const auto told = sources_[static_cast<std::size_t>(axis)].extent(given))
+      return *(value = static_cast<double>(*told));
+    value = passes::kUsualExtent;
+    if (here.extent.empty()) return *value;
+    const auto of = [&](ir::AxisId id) {
+      return std::optional(static_cast<std::int64_t>(extent(id)));
+    };
+    if (const auto computed = ir::evaluate(here.extent, of, ir::combine))
+      value = static_cast<double>(*computed);
+    return *value;
+  };
+  std::vector<double> extents;
+  for (ir::AxisId axis = 0; axis < static_cast<ir::AxisId>(known.size()); ++axis)
+    extents.push_back(extent(axis));
+  return extents;
+}
+
+double Variants::plane_bytes(const Given& given) const {
+  constexpr double kBytes = 4;
+  std::optional<double> least;
+  const std::vector<double> extents = all_extents(given);
+  for (const ir::Kernel& kernel : graph_.kernels) {
+    if (kernel.row == ir::kNone) continue;
+    const double bytes = kBytes * extents[static_cast<std::size_t>(kernel.row)] *
+                         extents[static_cast<std::size_t>(kernel.column)];
+    least = std::min(least.value_or(bytes), bytes);
+  }
+  return least.value_or(0);
+}
+
+Variants::Estimate Variants::estimate(const Given& given,
+                                      const std::vector<std::string>& batch) const {
+  const Fit fit = fit_of(given);
+  std::call_once(cost_once_[fit], [&] {
+    const Graph tiled = tiled_for(fit);
+    std::vector<ir::AxisId> axes;
+    for (const std::string& name : batch)
+      if (const ir::AxisId axis = ir::find_axis(tiled, name); axis != ir::kNone)
+        axes.push_back(axis);
+    costs_[fit].emplace(tiled, target_, axes);
+  });
+  const std::vector<double> extents = all_extents(given);
+  return {costs_[fit]->time(extents), costs_[fit]->stored(extents)};
 }
 
 Variants::Cost Variants::cost(const Given& given) const {

@@ -1,5 +1,5 @@
-// frontend/variants.h — code for one order of contractions: for many rows, for fewer and for few,
-// each made when a run first needs it.
+// frontend/variants.h — code for one form of a graph: for many rows, for fewer and for few, each
+// made when a run first needs it.
 #pragma once
 
 #include <array>
@@ -12,6 +12,7 @@
 
 #include "codegen/program.h"
 #include "fovea/fovea.h"
+#include "passes/cost.h"
 #include "passes/extents.h"
 #include "passes/tile.h"
 #include "runtime/executor.h"
@@ -63,6 +64,26 @@ class Variants {
   };
   Cost cost(const Given& given) const;
 
+  // Whether some kernel is on a plane, or walks an axis for each point.
+  bool fuses() const;
+  // The names of axes along which elements of a batch lie (passes/cost.h).
+  const std::vector<std::string>& batch() const { return batch_; }
+  // Bytes of the smallest plane of one element of a batch, which would be stored unfused.
+  double plane_bytes(const Given& given) const;
+
+  // Nanoseconds of one element of a batch, and bytes that lie between kernels meanwhile.
+  struct Estimate {
+    double time, stored;
+  };
+  Estimate estimate(const Given& given) const { return estimate(given, batch_); }
+  // `batch`: that of another form of the graph.
+  Estimate estimate(const Given& given, const std::vector<std::string>& batch) const;
+
+  // The extents that decisions depend on: what a run tells of axes that are no batch; -1 for those
+  // of which it tells nothing.
+  std::vector<std::int64_t> extents(const Given& given) const;
+  bool has_extents(const Given& given, std::span<const std::int64_t> extents) const;
+
   // Code that is yet to be made is made after `check` has returned.
   template <class Check>
   const Variant& fitting(const Given& given, Check check) const {
@@ -79,6 +100,7 @@ class Variants {
 
   Fit fit_of(const Given& given) const;
   Graph tiled_for(Fit fit) const;
+  std::vector<double> all_extents(const Given& given) const;
 
   Graph graph_;
   ir::Target target_;
@@ -86,6 +108,11 @@ class Variants {
   passes::Count operations_, stored_;
   std::vector<ExtentSource> open_;  // what both depend on
   std::vector<ExtentSource> rows_;  // of planes: those that a run tells, if it tells any
+  std::vector<std::string> batch_;
+  std::vector<ExtentSource> sources_;   // by axis
+  std::vector<ExtentSource> deciding_;  // of axes that a run tells, but for the batch
+  mutable std::array<std::once_flag, kFits> cost_once_;
+  mutable std::array<std::optional<const passes::Cost>, kFits> costs_;
   mutable std::array<std::once_flag, kFits> once_;
   mutable std::array<std::unique_ptr<const Variant>, kFits> variants_;
 };

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,9 +59,11 @@ struct Options {
   int threads = 0;
   // What extents to expect of axes that the text leaves open; hints for tile sizes, never limits.
   Sizes sizes = {};
-  // false: every contraction and normalisation is a kernel of its own and stores what it makes, the
-  // pair plane too. To measure what fusing is worth.
-  bool fuse = true;
+  // true: kernels on pair planes, which store nothing there, whatever the extents. false: every
+  // contraction and normalisation is a kernel of its own and stores what it makes, the pair plane
+  // too. Neither: each run takes the faster of both for its extents, by an estimate; planes of more
+  // than a megabyte for each element of a batch are never stored.
+  std::optional<bool> fuse = {};
   // true: a run refuses inputs of floats that hold NaN or an infinity (Code::invalid_input) before
   // it computes anything; it reads all of them once more.
   bool check_finite = false;
@@ -97,6 +100,7 @@ struct Report {
   bool cached = false;                // the machine code came from the cache on disk
   double extra_bytes = 0;             // stored between kernels and scratch of all threads
   std::string order;                  // why contractions are in theirs; empty: there is but one
+  std::string fusion;                 // why kernels are fused or not, where extents decide
   std::vector<KernelReport> kernels;  // in the order of execution
 };
 
@@ -148,8 +152,8 @@ class Kernel {
 
 // Compiles a graph, or the graph of these outputs, to machine code in memory. Takes some 200 ms,
 // longer the more arithmetic stands on the pair plane, or a few when the cache on disk
-// (FOVEA_CACHE) has it. Where contractions have another order for short axes, runs choose between
-// both by their extents, and the second is compiled when it is first needed. Errors: those of
+// (FOVEA_CACHE) has it. Where contractions have another order for short axes, or small planes may
+// be faster unfused, runs choose by their extents, and each form is compiled when it is first needed. Errors: those of
 // making the graph; Code::invalid_config for an unknown target, a number of threads that is
 // negative or above 1024, or a size that is negative or of no axis; Code::unsupported for a target
 // that this CPU cannot run and for an input or output of more axes than a Shape holds.

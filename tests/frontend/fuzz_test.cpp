@@ -90,7 +90,7 @@ std::string differs(const std::string& text, std::uint32_t seed) {
                                         ir::interpret(graph, inputs, sizes));
     if (found) {
       return fmt::format("{}\non {} with {} threads for {}{}", *found, options.target,
-                         options.threads, describe(sizes), options.fuse ? "" : ", unfused");
+                         options.threads, describe(sizes), options.fuse.value_or(true) ? "" : ", unfused");
     }
   }
   return "";

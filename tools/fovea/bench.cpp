@@ -85,8 +85,7 @@ void add_bench(CLI::App& app) {
                       "row of the target table to compile for");
   command->add_option("--threads", arguments->options.threads, "0: as many as the machine has");
   command->add_option("--seconds", arguments->seconds, "how long to run (default 1)");
-  command->add_flag("--unfused{false}", arguments->options.fuse,
-                    "every contraction and normalisation a kernel of its own");
+  add_fusion(*command, arguments->options);
   command->add_flag("--json", arguments->json, "one line of JSON");
   command->footer(
       "Probes of the FMA peak and of the rate of reading are taken between the samples, on as many "

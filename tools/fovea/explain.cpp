@@ -54,6 +54,7 @@ ordered_json to_json(const Report& report, const std::string& decision,
                        {"extra_bytes", report.extra_bytes}};
   if (!decision.empty()) json["decision"] = decision;
   if (!report.order.empty()) json["order"] = report.order;
+  if (!report.fusion.empty()) json["fusion"] = report.fusion;
   if (measured) {
     json["run_us"] = measured->samples.quantile(0.5) * 1e6;
     json["fma_peak_gflops"] = measured->samples.fma_gflops;
@@ -103,6 +104,7 @@ void print_report(const Report& report, const std::string& decision,
              report.cached ? " (from the cache)" : "", report.extra_bytes);
   if (!decision.empty()) fmt::print("{}\n", decision);
   if (!report.order.empty()) fmt::print("{}\n", report.order);
+  if (!report.fusion.empty()) fmt::print("{}\n", report.fusion);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     print_kernel(report.kernels[n]);
     if (measured) print_speed(*measured, report.kernels[n], n);
@@ -142,6 +144,7 @@ void add_explain(CLI::App& app) {
   command->add_option("--target", arguments->options.target,
                       "row of the target table to compile for");
   command->add_option("--threads", arguments->options.threads, "0: as many as the machine has");
+  add_fusion(*command, arguments->options);
   command->add_flag("--json", arguments->json, "one line of JSON");
   command->add_flag("!--no-measure", arguments->measure,
                     "do not run it to measure shares of the peak");

@@ -133,6 +133,7 @@ void add_run(CLI::App& app) {
   command->add_option("--target", arguments->options.target,
                       "row of the target table to compile for");
   command->add_option("--threads", arguments->options.threads, "0: as many as the machine has");
+  add_fusion(*command, arguments->options);
   command->add_flag("--check", arguments->check,
                     "compare with the interpreter; exit 1 if they differ");
   command->add_option("--tolerance", arguments->tolerance,

@@ -44,6 +44,15 @@ void add_source(CLI::App& command, Source& source) {
       ->allow_extra_args(false);
 }
 
+void add_fusion(CLI::App& command, Options& options) {
+  command.add_flag_callback(
+      "--fused", [&options] { options.fuse = true; },
+      "kernels on planes, even where unfused is faster");
+  command.add_flag_callback(
+      "--unfused", [&options] { options.fuse = false; },
+      "every contraction and normalisation a kernel of its own");
+}
+
 Loaded load(const Source& source) {
   if (source.text.starts_with('@')) return load_mechanism(source);
   require(source.options.empty(), Code::invalid_config,

@@ -19,6 +19,9 @@ struct Source {
 // GRAPH, and -o option=value, on a subcommand.
 void add_source(CLI::App& command, Source& source);
 
+// --fused and --unfused on a subcommand.
+void add_fusion(CLI::App& command, Options& options);
+
 struct Loaded {
   Graph graph;
   const ops::Mechanism* mechanism = nullptr;  // of "@mechanism"
