@@ -50,8 +50,8 @@ class Builder {
   NodeId topk(AxisId axis, AxisId into, NodeId x);
 
   // Built from the ops above. Over no elements: mean NaN, softmax nothing, logsumexp -inf; a
-  // softmax of a row of only -inf is a row of zeros. Of several axes, one that is ragged over
-  // another comes first.
+  // softmax of a row of only -inf is a row of zeros. The order of several axes
+  // means nothing.
   NodeId size(AxisId axis);  // Reduce(Sum, axis) of the integer 1
   NodeId fold(ReduceFn fn, std::span<const AxisId> axes, NodeId x);  // one Reduce after another
   NodeId sum(std::span<const AxisId> axes, NodeId x);

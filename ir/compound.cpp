@@ -1,4 +1,5 @@
 // The functions of axes that are built from several ops.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -22,6 +23,24 @@ NodeId finite_max(Builder& b, std::span<const AxisId> axes, NodeId x) {
   return b.map(Fn::Where, {excluded, b.constant(0), m});
 }
 
+// Of axes, one that is ragged over another is folded before it.
+std::vector<AxisId> folding_order(const Builder& b, std::span<const AxisId> axes) {
+  std::vector<AxisId> left(axes.begin(), axes.end()), order;
+  const auto is_ragged_over = [&](AxisId axis, AxisId other) {
+    const NodeId degree = b.axis(axis).degree;
+    return degree != kNone && axis != other && b[degree].type.has(other);
+  };
+  while (!left.empty()) {
+    const auto next = std::ranges::find_if(left, [&](AxisId axis) {
+      return std::ranges::none_of(left, [&](AxisId other) { return is_ragged_over(other, axis); });
+    });
+    invariant(next != left.end(), "no axes are ragged over each other");
+    order.push_back(*next);
+    left.erase(next);
+  }
+  return order;
+}
+
 }  // namespace
 
 NodeId Builder::size(AxisId axis) { return reduce(ReduceFn::Sum, axis, constant(1, Dtype::I32)); }
@@ -29,12 +48,7 @@ NodeId Builder::size(AxisId axis) { return reduce(ReduceFn::Sum, axis, constant(
 NodeId Builder::fold(ReduceFn fn, std::span<const AxisId> axes, NodeId x) {
   require(!axes.empty(), Code::invalid_config,
           "a function of axes is given none; expected at least one");
-  for (const AxisId axis : axes) x = reduce(fn, axis, x);
-  for (const AxisId axis : axes) {
-    require(!(*this)[x].type.has(axis), Code::invalid_config,
-            "another axis of a function of several is ragged over {}; expected it before {}",
-            this->axis(axis).name, this->axis(axis).name);
-  }
+  for (const AxisId axis : folding_order(*this, axes)) x = reduce(fn, axis, x);
   return x;
 }
 
@@ -42,8 +56,9 @@ NodeId Builder::sum(std::span<const AxisId> axes, NodeId x) { return fold(Reduce
 
 NodeId Builder::mean(std::span<const AxisId> axes, NodeId x) {
   const NodeId total = sum(axes, as_float(*this, x));
-  NodeId count = cast(Dtype::F32, size(axes[0]));
-  for (const AxisId axis : axes.subspan(1)) {
+  const std::vector<AxisId> order = folding_order(*this, axes);
+  NodeId count = cast(Dtype::F32, size(order[0]));
+  for (const AxisId axis : std::span(order).subspan(1)) {
     // An axis over which an earlier one is ragged has no product of sizes, only a sum.
     count = (*this)[count].type.has(axis) ? reduce(ReduceFn::Sum, axis, count)
                                           : map(Fn::Mul, {count, cast(Dtype::F32, size(axis))});

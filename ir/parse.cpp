@@ -389,15 +389,7 @@ class Elaborator {
           break;
       }
       const bool least = fn == AxisFn::Min || fn == AxisFn::All;
-      NodeId result = x;
-      for (AxisId axis : along)
-        result = b_.reduce(least ? ReduceFn::Min : ReduceFn::Max, axis, result);
-      // Folding a ragged axis brings back the axes of its degree.
-      for (AxisId axis : along)
-        require(!b_[result].type.has(axis), Code::invalid_config,
-                "another axis of '{}' is ragged over {}; expected it before {}", call.function,
-                b_.axis(axis).name, b_.axis(axis).name);
-      return result;
+      return b_.fold(least ? ReduceFn::Min : ReduceFn::Max, along, x);
     });
   }
 
