@@ -277,10 +277,10 @@ class Maker {
       x = draft_.where(visible_, x, draft_.constant(nothing_of(fold.op, dtype), dtype));
     const auto carried = std::ranges::find(carried_, id, &CarriedSum::reduction);
     if (carried != carried_.end()) x = draft_.where(absorbed_, carried_term(*carried), x);
-    std::vector<AxisId> own = node(fold.inputs[0]).type.axes;
-    std::ranges::sort(own);
-    require(draft_.type(x).axes == own, Code::internal,
-            "the mask of kernel '{}' varies along an axis that what it folds lacks", kernel_.name);
+    const Type& own = node(fold.inputs[0]).type;
+    require(std::ranges::all_of(draft_.type(x).axes, [&](AxisId axis) { return own.has(axis); }),
+            Code::internal, "the mask of kernel '{}' varies along an axis that what it folds lacks",
+            kernel_.name);
     return draft_.add({fold.op, {x}, fold.type, fold.name});
   }
 

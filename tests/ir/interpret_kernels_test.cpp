@@ -152,6 +152,15 @@ kernel o(o) over i, j visible=m solid=m carry=solid
         "bring, or its mask closes along the rows");
 }
 
+TEST_CASE("interpret kernels: inputs in another order than axes") {
+  CHECK(defect(R"(
+axis i, j
+a : f32[j, i]
+out o = sum(j, a)
+kernel o(o) over i, j
+)") == "");
+}
+
 TEST_CASE("interpret kernels: nothing along an axis") {
   const Graph graph = parse(kPlane + "kernel o(o) over i, j\n");
   const Arrays inputs{{"q", array({2, 4}, std::vector<double>(8, 1))}, {"k", array({0, 4}, {})}};
