@@ -166,8 +166,9 @@ class Absorb : CarryFunction {
     blocks_ = signature_.buffer(0, Halide::Int(32), {-1}, Kind::blocks);
     const Var n("n");
     left_ = Func("left");
-    left_(n) = Halide::min(signature_.extent(context_.kernel.column) - block(n) * tiling_.block,
-                           tiling_.block);
+    // For a whole chunk, and the list may end before.
+    const Expr first = block(Halide::min(n, here_ - 1)) * tiling_.block;
+    left_(n) = Halide::min(signature_.extent(context_.kernel.column) - first, tiling_.block);
     left_.compute_root().bound_storage(n, tiling_.chunk);
   }
 
@@ -179,7 +180,7 @@ class Absorb : CarryFunction {
  private:
   Expr block(const Expr& n) {
     const Expr last = (signature_.extent(context_.kernel.column) - 1) / tiling_.block;
-    return Halide::unsafe_promise_clamped(blocks_(n), 0, last);
+    return Halide::unsafe_promise_clamped(blocks_(signature_.within(n, 0, here_ - 1)), 0, last);
   }
 
   ScopePtr scope(const Carried& carried, const Expr& j, const Expr& n) {

@@ -193,7 +193,7 @@ class Plane {
   // --- results on the plane (plane_store.cpp)
 
   void store(ir::NodeId result);
-  std::vector<Halide::Expr> stored_at(const Place& place, const Point& p) const;
+  std::vector<Halide::Expr> stored_at(const Place& place, const Point& p);
   void store_rows_across(Halide::Func f, const Place& place, const Panel& panel);
   void store_columns_across(Halide::Func f, const Place& place, const Panel& panel);
   Halide::Func turned(const Panel& panel, int lanes);

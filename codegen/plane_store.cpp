@@ -37,10 +37,12 @@ void Plane::store(NodeId id) {
 }
 
 // Coordinates of the stored tensor, fastest first; axes within the tile are loops of their own.
-std::vector<Expr> Plane::stored_at(const Place& place, const Point& p) const {
+std::vector<Expr> Plane::stored_at(const Place& place, const Point& p) {
   std::vector<Expr> at;
-  for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
-    at.push_back(p.scope->at[*axis]);
+  for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
+    const Expr& here = p.scope->at[*axis];
+    at.push_back(signature_.within(here, 0, signature_.extent(*axis) - 1));
+  }
   return at;
 }
 

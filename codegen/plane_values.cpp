@@ -18,12 +18,13 @@ using namespace ir;
 using Kind = runtime::Argument::Kind;
 
 // How many columns block n has. A Func of its own, so that Halide makes it the end of a loop and
-// needs no test inside.
+// needs no test inside; Halide computes it for a whole chunk, and the list may end before.
 Expr Plane::columns_of(const Expr& n) {
   if (!columns_.defined()) {
     const Var x("x");
     columns_ = Func("columns");
-    columns_(x) = Halide::min(signature_.extent(column_) - block(x) * tiling_.block, tiling_.block);
+    const Expr first = block(Halide::min(x, here_ - 1)) * tiling_.block;
+    columns_(x) = Halide::min(signature_.extent(column_) - first, tiling_.block);
     columns_.compute_root().bound_storage(x, tiling_.chunk);
   }
   return columns_(n);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codegen/asserts.h"
 #include "codegen/signature.h"
 #include "ir/error.h"
 
@@ -62,7 +63,9 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
   for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
     Expr coordinate = scope->at[*axis];
     invariant(coordinate.defined(), "a leaf has no coordinate here");
-    if (std::ranges::find(clamped, *axis) != clamped.end())
+    if (std::ranges::find(clamped, *axis) == clamped.end())
+      coordinate = within(coordinate, 0, extent(*axis) - 1);
+    else
       coordinate = Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate,
                                extent(*axis) - 1);
     at.push_back(coordinate);
@@ -70,6 +73,12 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
   Expr fastest = at.empty() ? Expr(0) : at[0];
   if (place.dtype == Dtype::I4 && !at.empty()) at[0] = at[0] / 2;
   return decode(place.dtype, image(at), fastest);
+}
+
+// What a loop runs along is seen.
+Expr Signature::within(const Expr& x, const Expr& low, const Expr& high) {
+  const bool is_seen = x.as<Halide::Internal::Variable>() != nullptr;
+  return is_seen || !has_asserts() ? x : Halide::unsafe_promise_clamped(x, low, high);
 }
 
 std::vector<runtime::Argument> Signature::runtime() const {

@@ -26,6 +26,11 @@ class Signature {
   // The value of a leaf at a point; `clamped` axes are limited to their extent.
   Halide::Expr load(ir::NodeId leaf, const ScopePtr& scope, const std::vector<ir::AxisId>& clamped);
 
+  // A coordinate or index that lies in there, though Halide does not see it: kernels that check
+  // themselves (codegen/asserts.h) check it where it is used.
+  static Halide::Expr within(const Halide::Expr& x, const Halide::Expr& low,
+                             const Halide::Expr& high);
+
   // An axis of which coordinates are seldom limited: loops along it split where they begin to be.
   ir::AxisId steady = ir::kNone;
 
