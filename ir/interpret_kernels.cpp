@@ -95,6 +95,20 @@ KernelGraph copies(const Graph& graph) {
   return made;
 }
 
+// What is stored along a ragged axis has room for its largest degree.
+void measure_ragged(const Graph& graph, const Arrays& memory, std::vector<std::int64_t>& extents) {
+  for (std::size_t a = 0; a < graph.axes.size(); a++) {
+    const NodeId degree = graph.axes[a].degree;
+    if (degree == kNone) continue;
+    const auto* input = std::get_if<Input>(&graph.node(degree).op);
+    const auto found = memory.find(input ? input->name : stored_name(degree));
+    if (found == memory.end()) continue;
+    double most = 0;
+    for (const double x : found->second.data) most = std::max(most, x);
+    extents[a] = static_cast<std::int64_t>(most);
+  }
+}
+
 }  // namespace
 
 KernelProgram::KernelProgram(const Graph& graph) : graph_(graph) {
@@ -115,10 +129,11 @@ KernelProgram::KernelProgram(const Graph& graph) : graph_(graph) {
 }
 
 Arrays KernelProgram::run(const Arrays& inputs, const Sizes& sizes) const {
-  const std::vector<std::int64_t> extents = extents_of(graph_, inputs, sizes);
+  std::vector<std::int64_t> extents = extents_of(graph_, inputs, sizes);
   check_inputs(graph_, inputs);
   Arrays memory = inputs, results;
   for (const KernelGraph& kernel : kernels_) {
+    measure_ragged(graph_, memory, extents);
     results = evaluate(kernel.graph, kernel.checked, memory, extents);
     for (auto& [name, array] : results) memory.insert_or_assign(name, array);
   }
