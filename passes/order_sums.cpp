@@ -18,38 +18,57 @@ const Reduce* sum_at(const Graph& graph, NodeId id) {
   return is_sum ? reduce : nullptr;
 }
 
-// A sum over an axis of a plane of a sum over another one.
-std::optional<NodeId> first_out_of_order(const Graph& graph) {
-  const std::vector<Plane> planes = find_planes(graph).planes;
-  const std::vector<int> uses = count_uses(graph);
-  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++) {
-    const Reduce* outer = sum_at(graph, id);
-    const Reduce* inner = outer ? sum_at(graph, graph.node(id).inputs[0]) : nullptr;
-    if (!inner || uses[static_cast<std::size_t>(graph.node(id).inputs[0])] != 1) continue;
-    const Type& term = graph.node(graph.node(graph.node(id).inputs[0]).inputs[0]).type;
-    const auto plane = std::ranges::find_if(
-        planes, [&](const Plane& each) { return term.has(each.first) && term.has(each.second); });
-    if (plane == planes.end()) continue;
-    const auto has = [&](AxisId axis) { return axis == plane->first || axis == plane->second; };
-    if (has(outer->axis) && !has(inner->axis)) return id;
+// sum(a, sum(b, term)): the axes, outermost first.
+struct Chain {
+  std::vector<AxisId> axes;
+  NodeId term = kNone;
+};
+
+Chain chain_at(const Graph& graph, NodeId id, const std::vector<int>& uses) {
+  Chain chain{{}, id};
+  while (const Reduce* sum = sum_at(graph, chain.term)) {
+    if (!chain.axes.empty() && uses[static_cast<std::size_t>(chain.term)] != 1) break;
+    chain.axes.push_back(sum->axis);
+    chain.term = graph.node(chain.term).inputs[0];
   }
-  return {};
+  return chain;
+}
+
+// The same axes, those of the first plane on which the term lies innermost.
+std::vector<AxisId> in_order(const Chain& chain, const Graph& graph,
+                             const std::vector<Plane>& planes) {
+  std::vector<AxisId> axes = chain.axes;
+  const Type& type = graph.node(chain.term).type;
+  const auto plane = std::ranges::find_if(
+      planes, [&](const Plane& each) { return type.has(each.first) && type.has(each.second); });
+  if (plane != planes.end())
+    std::ranges::stable_partition(
+        axes, [&](AxisId axis) { return axis != plane->first && axis != plane->second; });
+  return axes;
 }
 
 }  // namespace
 
 Graph order_sums(const Graph& graph, const Target&) {
   if (!graph.kernels.empty()) return graph;
-  Graph current = graph;
-  while (const auto site = first_out_of_order(current)) {
-    const NodeId inner = current.node(*site).inputs[0];
-    const AxisId first = sum_at(current, *site)->axis, then = sum_at(current, inner)->axis;
-    current = replace(current, *site, [&](Builder& into, const std::vector<NodeId>& to) {
-      const NodeId term = to[static_cast<std::size_t>(current.node(inner).inputs[0])];
-      return into.reduce(ReduceFn::Sum, then, into.reduce(ReduceFn::Sum, first, term));
-    });
-  }
-  return current;
+  const std::vector<Plane> planes = find_planes(graph).planes;
+  const std::vector<int> uses = count_uses(graph);
+  std::vector<NodeId> to;
+  return rewrite(graph,
+                 [&](Builder& into, NodeId id, const Node& old,
+                     const std::vector<NodeId>& inputs) -> std::optional<NodeId> {
+                   const Chain chain = chain_at(graph, id, uses);
+                   const std::vector<AxisId> axes = in_order(chain, graph, planes);
+                   if (axes == chain.axes) {
+                     to.push_back(into.copy(old, inputs));
+                   } else {
+                     NodeId sum = to[static_cast<std::size_t>(chain.term)];
+                     for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis)
+                       sum = into.reduce(ReduceFn::Sum, *axis, sum);
+                     to.push_back(sum);
+                   }
+                   return to.back();
+                 });
 }
 
 }  // namespace fovea::passes

@@ -16,7 +16,7 @@ set(ARROWS
   "tools    | fovea ir ops passes codegen/targets.h bench/probe.h")
 # What the tests of a layer see besides what the layer does.
 set(TESTS_codegen runtime)              # compiled predicates beside those it interprets
-set(TESTS_frontend tools/io/element.h)  # conversion of the small dtypes
+set(TESTS_frontend tools/io/element.h tools/io/random.h)  # small dtypes, inputs that nobody gave
 set(LONGEST_FILE 600)  # lines
 
 set(failures "")
