@@ -213,7 +213,7 @@ class Finder {
     Wishes sums = wishes(false);
     for (auto& [plane, folds] : sums)
       std::erase_if(folds, [&](NodeId id) {
-        return lies_on_any(graph_.node(id).type) || takes_stored(id, plane);
+        return lies_on_larger(graph_.node(id).type, plane) || takes_stored(id, plane);
       });
     std::erase_if(sums, [](const auto& of) { return of.second.empty(); });
     add_planes(sums, false);
@@ -243,8 +243,8 @@ class Finder {
     return result;
   }
 
-  // A fold whose result lies on another plane is a part of that one: a mask that asks any(n, …), or
-  // scores that are the best of several. Not where both say so of each other.
+  // A fold whose result lies on another plane, no smaller, is a part of that one: any(n, …) of a
+  // mask, or the best of several scores. Not where both say so of each other.
   Wishes without_inner(const Wishes& all) const {
     const auto is_inside = [&](const std::vector<NodeId>& folds, const Plane& plane) {
       return std::ranges::all_of(folds, [&](NodeId id) { return is_on(graph_, id, plane); });
@@ -253,7 +253,8 @@ class Finder {
     std::erase_if(result, [&](const auto& of) {
       return std::ranges::any_of(all, [&](const auto& other) {
         return other.first != of.first && is_inside(of.second, other.first) &&
-               !is_inside(other.second, of.first);
+               !is_inside(other.second, of.first) &&
+               volume(graph_, other.first) >= volume(graph_, of.first);
       });
     });
     return result;
@@ -280,9 +281,11 @@ class Finder {
     });
   }
 
-  bool lies_on_any(const Type& type) const {
-    return std::ranges::any_of(found_.planes, [&](const Plane& plane) {
-      return type.has(plane.first) && type.has(plane.second);
+  // Whether it lies on a plane that is no smaller than this one.
+  bool lies_on_larger(const Type& type, const Plane& plane) const {
+    return std::ranges::any_of(found_.planes, [&](const Plane& other) {
+      return type.has(other.first) && type.has(other.second) &&
+             volume(graph_, other) >= volume(graph_, plane);
     });
   }
 
