@@ -181,11 +181,29 @@ const PanelKey* Plane::panel_of(NodeId id) const {
   return best;
 }
 
+Plane::Surroundings Plane::step_out() {
+  return {std::exchange(point_, {}),
+          std::exchange(assumed_, {}),
+          std::exchange(unbounded_, {row_, column_}),
+          std::exchange(emitter_.guards, nullptr),
+          std::exchange(defining_, kNone),
+          std::exchange(natural_, false),
+          std::exchange(partial_, false)};
+}
+
+void Plane::step_back(const Surroundings& surroundings) {
+  point_ = surroundings.point;
+  assumed_ = surroundings.assumed;
+  unbounded_ = surroundings.unbounded;
+  emitter_.guards = surroundings.guards;
+  defining_ = surroundings.defining;
+  natural_ = surroundings.natural;
+  partial_ = surroundings.partial;
+}
+
 const Panel& Plane::panel(const PanelKey& key) {
   if (const auto known = panels_.find(key); known != panels_.end()) return known->second;
-  const Point outer = point_;
-  const NodeId outer_defining = defining_;
-  const bool outer_partial = partial_;
+  const Surroundings outer = step_out();
   const std::set<std::string> outer_used = used_;
   Stages outer_stages(context_, signature_);
   std::swap(outer_stages, stages_);
@@ -210,13 +228,13 @@ const Panel& Plane::panel(const PanelKey& key) {
     find_masks(node, key.factors.size() == 1, conditions, seen);
   const Pieces partial = walk(clear_, "m" + std::to_string(panels_.size()));
   const auto evaluate = [&](std::map<NodeId, bool> assumed, const Pieces& blocks) {
-    std::swap(assumed_, assumed);
+    assumed_ = std::move(assumed);
     point_ = point(r, blocks.j, blocks.n, result.inner);
     partial_ = &blocks == &partial;
     defining_ = key.factors.size() == 1 ? key.factors[0].first : kNone;
     used_.clear();
     const Expr value = product(key);
-    std::swap(assumed_, assumed);
+    assumed_.clear();
     return value;
   };
   std::optional<Expr> masked;
@@ -244,9 +262,7 @@ const Panel& Plane::panel(const PanelKey& key) {
     f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
     definitions.push_back({partial.dom, used_, true});
   }
-  point_ = outer;
-  defining_ = outer_defining;
-  partial_ = outer_partial;
+  step_back(outer);
   schedule_panel(result, definitions);
   used_ = outer_used;
   stages_ = std::move(outer_stages);
@@ -297,23 +313,23 @@ std::vector<Expr> Plane::panel_arguments(const Panel& panel, const Expr& r, cons
 
 template <class Define>
 const Contraction& Plane::contraction(NodeId id, double scale, int part, const Define& define) {
-  const auto key = std::make_tuple(id, scale, part, partial_);
+  // Its terms may hold the condition that is assumed.
+  auto key = std::make_tuple(id, scale, part, partial_, assumed_);
   const auto known = contractions_.find(key);
   if (known != contractions_.end()) return known->second;
   const Node& node = graph_.node(id);
   Contraction result{Func("raw" + std::to_string(id) + "_" + std::to_string(contractions_.size())),
                      context_.other_axes(node.type)};
-  const Point outer = point_;
-  const NodeId outer_defining = defining_;
+  const Surroundings outer = step_out();
+  assumed_ = outer.assumed;
+  partial_ = outer.partial;
   const Var r("r"), j("j"), n("n");
   std::vector<Var> vars{r, j, n};
   for (const AxisId axis : result.inner) vars.push_back(var(axis));
   point_ = point(r, j, n, result.inner);
-  defining_ = kNone;
   define(result, vars);
-  point_ = outer;
-  defining_ = outer_defining;
-  return contractions_.emplace(key, std::move(result)).first->second;
+  step_back(outer);
+  return contractions_.emplace(std::move(key), std::move(result)).first->second;
 }
 
 // A fold of plane terms over a feature axis, times a constant that goes into its row operand.

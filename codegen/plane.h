@@ -139,6 +139,18 @@ class Plane {
   // `part`: of a chain, from 1 on; 0: the node is all of it.
   template <class Define>
   const Contraction& contraction(ir::NodeId id, double scale, int part, const Define& define);
+  // What values mean where they are being emitted: a definition that is made on the way, for others
+  // too, begins with none of it, and leaves it as it was.
+  struct Surroundings {
+    Point point;
+    std::map<ir::NodeId, bool> assumed;
+    std::vector<ir::AxisId> unbounded;
+    std::vector<Halide::Expr>* guards = nullptr;
+    ir::NodeId defining = ir::kNone;
+    bool natural = false, partial = false;
+  };
+  Surroundings step_out();
+  void step_back(const Surroundings& surroundings);
   // What a sum on the plane adds up: contractions of its own, and all else; each times a constant.
   struct Summands {
     std::vector<Scaled> contractions, others;
@@ -214,8 +226,9 @@ class Plane {
   Halide::ImageParam blocks_;
   std::set<PanelKey> wanted_;
   std::map<PanelKey, Panel> panels_;
-  // By scale, part, and whether of masked blocks alone.
-  std::map<std::tuple<ir::NodeId, double, int, bool>, Contraction> contractions_;
+  // By scale, part, whether of masked blocks alone, and what was assumed.
+  std::map<std::tuple<ir::NodeId, double, int, bool, std::map<ir::NodeId, bool>>, Contraction>
+      contractions_;
   std::map<std::string, Halide::Expr> guards_;  // by Func: where it counts, elsewhere it is 0
   std::set<std::string> used_;                  // contractions of the definition at hand
   Stages stages_;                               // staged inputs of the panel at hand
