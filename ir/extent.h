@@ -12,6 +12,9 @@
 
 namespace fovea::ir {
 
+// Of an axis: indices are of 32 bits.
+constexpr std::int64_t kLargestExtent = 2147483647;
+
 // `a kind b`, rounded down; nothing where it overflows or divides by 0. Not for numbers and axes.
 std::optional<std::int64_t> combine(ExtentTerm::Kind kind, std::int64_t a, std::int64_t b);
 

@@ -207,19 +207,32 @@ std::optional<std::string> program_differs(const ProgramFile& program,
         outcome_of([&] { return ir::interpret(program.graph, example.inputs, sizes); });
     examples.push_back(std::move(example));
   }
+  const auto points = [](const Example& example) {
+    double product = 1;
+    for (const auto& [name, extent] : example.sizes) product *= static_cast<double>(extent);
+    return product;
+  };
+  const auto largest =
+      static_cast<std::size_t>(std::ranges::max_element(examples, {}, points) - examples.begin());
   const auto check = [&](const Way& way) {
     const Options& options = way.options;
     const Kernel kernel = compile(program.graph, options);
     for (std::size_t n = way.first; n < examples.size(); n += way.step)
       if (auto what = example_differs(kernel, program, examples[n]))
         return std::optional(fmt::format(
-            "{}\non {} with {} threads{}, {}", *what, options.target, options.threads,
-            options.fuse.value_or(true) ? "" : ", unfused", describe(examples[n].sizes)));
+            "{}\non {} with {} threads{}{}, {}", *what, options.target, options.threads,
+            options.fuse.value_or(true) ? "" : ", unfused",
+            options.sizes.empty() ? "" : ", compiled for these extents",
+            describe(examples[n].sizes)));
     return std::optional<std::string>();
   };
   for (const Way& way : best_row())
     if (auto what = check(way)) return what;
+  // Once more for the extents of the largest example, as `fovea run --for-sizes` compiles it.
+  Way for_sizes{best_row().front().options, largest, examples.size()};
+  for_sizes.options.sizes = examples[largest].sizes;
   std::vector<Way> others = other_ways();
+  others.push_back(std::move(for_sizes));
   if (turn) others = {{others[*turn % others.size()].options, examples.size() - 1}};
   for (const Way& way : others)
     if (auto what = check(way)) return what;

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -226,10 +227,9 @@ TEST_CASE("run computes what the interpreter computes, from files to files") {
   const Folder folder;
   const std::string q = "q=" + write_matrix(folder, "q.npy", 5, 8);
   const std::string k = "k=" + write_matrix(folder, "k.npy", 9, 8);
-  for (const bool interpreted : {false, true}) {
-    std::vector<std::string> arguments = {
-        "run", "-", "--in", q, "--in", k, "--out", "o=" + (folder / "o.npy"), "--check"};
-    if (interpreted) arguments.push_back("--interpret");
+  for (const std::string how : {"--threads=1", "--for-sizes", "--interpret"}) {
+    const std::vector<std::string> arguments = {
+        "run", "-", "--in", q, "--in", k, "--out", "o=" + (folder / "o.npy"), "--check", how};
     const Outcome outcome = fovea(arguments, kAttention);
     CAPTURE(outcome.err);
     CHECK(outcome.code == 0);
@@ -243,6 +243,67 @@ TEST_CASE("run computes what the interpreter computes, from files to files") {
       CHECK(first.data[n] == doctest::Approx(static_cast<double>(n % 7) / 4));
     std::filesystem::remove(folder / "o.npy");
   }
+}
+
+TEST_CASE("random inputs run the kernel for any extents, and with --for-sizes the one for these") {
+  for (const std::string rows : {"i=1", "i=7", "i=130"})
+    for (const std::string how : {"--threads=1", "--for-sizes"}) {
+      const Outcome outcome =
+          fovea({"run", "-", "--random", "3", "--size", rows, "--size", "j=70", "--check", how},
+                kAttention);
+      CAPTURE(outcome.err);
+      CHECK(outcome.code == 0);
+      CHECK(contains(outcome.out, "check o: largest error "));
+    }
+}
+
+template <class T>
+std::string write_numbers(const Folder& folder, const std::string& name, Stored type,
+                          const std::vector<T>& values) {
+  StoredTensor tensor{
+      type, {static_cast<std::int64_t>(values.size())}, Bytes(values.size() * sizeof(T))};
+  std::memcpy(tensor.bytes.data(), values.data(), tensor.bytes.size());
+  write_file(folder / name, write_npy(tensor));
+  return folder / name;
+}
+
+TEST_CASE("inputs of 64 bits are rounded where they may be, and it is said") {
+  const Folder folder;
+  const std::string text = "axis i\nx : f32[i]\nn : i32[i]\nout o = x * n\n";
+  const std::string x = "x=" + write_numbers<double>(folder, "x.npy", Stored::F64, {0.1, 0.5, 3});
+  const std::string n =
+      "n=" + write_numbers<std::int64_t>(folder, "n.npy", Stored::I64, {1, -2, 3});
+  const Outcome outcome = fovea({"run", "-", "--in", x, "--in", n, "--check"}, text);
+  CHECK(outcome.code == 0);
+  CHECK(contains(outcome.out, "o f32[3]  min -1  mean 2.7"));
+  CHECK(contains(outcome.err, "input 'x' from '"));
+  CHECK(contains(outcome.err, "is f64: 1 of its elements are rounded to f32"));
+  CHECK(!contains(outcome.err, "input 'n'"));
+  const std::string far =
+      "x=" + write_numbers<double>(folder, "far.npy", Stored::F64, {0.1, 1e39, 3});
+  check_users_error(fovea({"run", "-", "--in", far, "--in", n}, text),
+                    "holds 1e+39 of f64, which f32 cannot hold (element 1)");
+  const std::string wide =
+      "n=" + write_numbers<std::int64_t>(folder, "wide.npy", Stored::I64, {1, 2147483648, 3});
+  check_users_error(fovea({"run", "-", "--in", x, "--in", wide}, text),
+                    "holds 2147483648 of i64, which i32 cannot hold (element 1)");
+}
+
+TEST_CASE("an axis that is too long is refused by the header of a file") {
+  const Folder folder;
+  std::string header = "{'descr': '|i1', 'fortran_order': False, 'shape': (2147483648,), }";
+  header.resize(117, ' ');
+  header += '\n';
+  std::string start = "\x93NUMPY\x01";
+  start += '\0';
+  start += static_cast<char>(header.size());
+  start += '\0';
+  write_file(folder / "x.npy", start + header);
+  std::filesystem::resize_file(std::filesystem::path(folder / "x.npy"),
+                               start.size() + header.size() + 2147483648ULL);  // of no blocks
+  check_users_error(fovea({"run", "-", "--in", "x=" + (folder / "x.npy")},
+                          "axis i\nx : i8[i]\nout o = sum(i, x)\n"),
+                    "has extent 2147483648 along axis i; expected at most 2147483647");
 }
 
 TEST_CASE("run sums up what goes to no file, the same for the same seed") {
@@ -295,6 +356,10 @@ TEST_CASE("explain tells what was fused") {
   CHECK(std::ranges::count(outcome.out, '\n') == 1);
   const json report = json::parse(outcome.out);
   REQUIRE(report["kernels"].size() >= 1);
+  CHECK(report["planes"] == json::array({"i x j"}));
+  CHECK(report["kept"] == json::array());
+  CHECK(report["kept_bytes"] == 0);
+  CHECK(contains(text.out, "kept between kernels: nothing; stored of the plane i x j: nothing\n"));
   bool on_plane = false;
   for (const json& kernel : report["kernels"]) {
     for (const char* field :

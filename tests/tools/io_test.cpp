@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -224,28 +225,71 @@ TEST_CASE("safetensors: files that cannot be read say why") {
         Code::invalid_input);
 }
 
-TEST_CASE("conversion is exact or refused") {
-  const auto convert_one = [](auto value, Stored from, Dtype to) {
-    return to_array(convert(stored<decltype(value)>(from, {1}, {value}), to, "q")).data.at(0);
+TEST_CASE("floats are rounded, integers are exact, and what does not fit is refused") {
+  std::int64_t rounded = 0;
+  const auto convert_one = [&](auto value, Stored from, Dtype to) {
+    return to_array(convert(stored<decltype(value)>(from, {1}, {value}), to, "q", &rounded))
+        .data.at(0);
   };
-  CHECK(convert_one(0.5, Stored::F64, Dtype::F32) == 0.5);
-  CHECK(convert_one(std::int64_t{-7}, Stored::I64, Dtype::I32) == -7);
-  CHECK(convert_one(1.0f, Stored::F32, Dtype::BF16) == 1);
-  CHECK(convert_one(-65504.0f, Stored::F32, Dtype::F16) == -65504);
-  CHECK(convert_one(std::ldexp(1.0f, -24), Stored::F32, Dtype::F16) == std::ldexp(1.0, -24));
-  CHECK(convert_one(std::int8_t{-8}, Stored::I8, Dtype::I4) == -8);
-  CHECK(std::isnan(convert_one(std::nan(""), Stored::F64, Dtype::F16)));
-  CHECK(convert_one(-INFINITY, Stored::F32, Dtype::BF16) == -INFINITY);
-  const Failure tenth = failure_of([&] { convert_one(0.1, Stored::F64, Dtype::F32); });
-  CHECK(tenth.code == Code::invalid_input);
-  CHECK(tenth.message ==
-        "q holds 0.1 of f64, which f32 cannot hold exactly (element 0); expected f32: convert it "
-        "first");
+  const auto exactly = [&](auto value, Stored from, Dtype to) {
+    const double result = convert_one(value, from, to);
+    CHECK(rounded == 0);
+    return result;
+  };
+  CHECK(exactly(0.5, Stored::F64, Dtype::F32) == 0.5);
+  CHECK(exactly(std::int64_t{-7}, Stored::I64, Dtype::I32) == -7);
+  CHECK(exactly(std::int64_t{-2147483648}, Stored::I64, Dtype::I32) == -2147483648.0);
+  CHECK(exactly(1.0f, Stored::F32, Dtype::BF16) == 1);
+  CHECK(exactly(-65504.0f, Stored::F32, Dtype::F16) == -65504);
+  CHECK(exactly(std::ldexp(1.0f, -24), Stored::F32, Dtype::F16) == std::ldexp(1.0, -24));
+  CHECK(exactly(std::int8_t{-8}, Stored::I8, Dtype::I4) == -8);
+  CHECK(std::isnan(exactly(std::nan(""), Stored::F64, Dtype::F16)));
+  CHECK(exactly(-INFINITY, Stored::F32, Dtype::BF16) == -INFINITY);
+  CHECK(exactly(std::uint64_t{1} << 63, Stored::U64, Dtype::F32) == 0x1p63);
+  CHECK(exactly(std::numeric_limits<std::int64_t>::min(), Stored::I64, Dtype::BF16) == -0x1p63);
+
+  const auto nearly = [&](auto value, Stored from, Dtype to) {
+    const double result = convert_one(value, from, to);
+    CHECK(rounded == 1);
+    return result;
+  };
+  CHECK(nearly(0.1, Stored::F64, Dtype::F32) == 0.1f);
+  CHECK(nearly(1e-60, Stored::F64, Dtype::F32) == 0);
+  CHECK(nearly(0.1f, Stored::F32, Dtype::BF16) == 0.10009765625);
+  CHECK(nearly((std::int64_t{1} << 60) + 1, Stored::I64, Dtype::F32) == 0x1p60);
+  CHECK(nearly(~std::uint64_t{0}, Stored::U64, Dtype::F32) == 0x1p64);
+  CHECK(nearly(std::int32_t{2049}, Stored::I32, Dtype::F16) == 2048);
+
+  const Failure far = failure_of([&] { convert_one(1e300, Stored::F64, Dtype::F32); });
+  CHECK(far.code == Code::invalid_input);
+  CHECK(far.message ==
+        "q holds 1e+300 of f64, which f32 cannot hold (element 0); expected f32: convert it first");
+  CHECK_THROWS_AS(convert_one(65520.0, Stored::F64, Dtype::F16), Error);
+  CHECK_THROWS_AS(convert_one(0.5, Stored::F64, Dtype::I32), Error);
+  CHECK_THROWS_AS(convert_one(std::int64_t{2147483648}, Stored::I64, Dtype::I32), Error);
+  CHECK_THROWS_AS(convert_one(std::int64_t{-2147483649}, Stored::I64, Dtype::I32), Error);
   CHECK_THROWS_AS(convert_one(std::int8_t{8}, Stored::I8, Dtype::I4), Error);
   CHECK_THROWS_AS(convert_one(std::uint8_t{2}, Stored::Bool, Dtype::Bool), Error);
   CHECK_THROWS_AS(convert_one(std::nan(""), Stored::F64, Dtype::I32), Error);
-  CHECK_THROWS_AS(convert_one((std::int64_t{1} << 60) + 1, Stored::I64, Dtype::F32), Error);
-  CHECK_THROWS_AS(convert_one(1e300, Stored::F64, Dtype::F32), Error);
+  CHECK_THROWS_AS(convert_one(0.5f, Stored::F32, Dtype::Bool), Error);
+}
+
+TEST_CASE("elements that somebody keeps are not copied, but where they lie askew") {
+  const auto file =
+      std::make_shared<const Bytes>(write_npy(stored<float>(Stored::F32, {3}, {1, 2, 3})));
+  const StoredTensor read = read_npy(*file, "q", file);
+  CHECK(read.data().data() > file->data());
+  CHECK(read.data().data() < file->data() + file->size());
+  const Tensor same = convert(read, Dtype::F32, "q");
+  CHECK(same.data().data() == read.data().data());
+  CHECK(to_array(same).data == std::vector<double>{1, 2, 3});
+  Bytes moved(read.data().size() + 1);
+  std::ranges::copy(read.data(), moved.begin() + 1);
+  const auto keeper = std::make_shared<const Bytes>(std::move(moved));
+  const StoredTensor askew{Stored::F32, {3}, {}, {std::span(*keeper).subspan(1), keeper}};
+  const Tensor copied = convert(askew, Dtype::F32, "q");
+  CHECK(!copied.kept.keeper);
+  CHECK(to_array(copied).data == std::vector<double>{1, 2, 3});
 }
 
 TEST_CASE("arrays and back: rounding, and i4 rows at whole bytes") {

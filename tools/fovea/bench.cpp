@@ -65,7 +65,7 @@ void bench(Arguments& arguments) {
   if (!arguments.inputs.seed) arguments.inputs.seed = 1;
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
   Options options = arguments.options;
-  options.sizes = inputs.sizes;
+  options.sizes = expected_sizes(loaded.graph, inputs);
   const Kernel kernel = compile(loaded.graph, options);
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   const Measurement measured = measure(kernel, report, loaded.graph, inputs, arguments.seconds);

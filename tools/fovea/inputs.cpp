@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/extent.h"
 #include "tools/fovea/shapes.h"
 #include "tools/io/files.h"
 #include "tools/io/random.h"
@@ -40,13 +41,22 @@ const StoredTensor& pick(const StoredTensors& tensors, const std::string& name,
   return found->second;
 }
 
-void add(Tensors& tensors, const ir::Node& input, const std::string& name,
+void add(Tensors& tensors, const Graph& graph, const ir::Node& input, const std::string& name,
          const StoredTensor& stored, const std::string& path) {
   const std::string what = fmt::format("input '{}' from '{}'", name, path);
   require(stored.shape.size() == input.type.axes.size(), Code::dimension_mismatch,
           "{} has {} axes; expected {}", what, stored.shape.size(), input.type.axes.size());
-  require(tensors.emplace(name, convert(stored, input.type.dtype, what)).second,
+  // Before any of it is looked at.
+  for (std::size_t n = 0; n < stored.shape.size(); ++n)
+    require(stored.shape[n] <= ir::kLargestExtent, Code::input_too_large,
+            "{} has extent {} along axis {}; expected at most {}", what, stored.shape[n],
+            graph.axis(input.type.axes[n]).name, ir::kLargestExtent);
+  std::int64_t rounded = 0;
+  require(tensors.emplace(name, convert(stored, input.type.dtype, what, &rounded)).second,
           Code::invalid_config, "input '{}' is given twice, the second time from '{}'", name, path);
+  if (rounded > 0)
+    fmt::print(stderr, "fovea: note: {} is {}: {} of its elements are rounded to {}\n", what,
+               tools::name(stored.type), rounded, ir::name(input.type.dtype));
 }
 
 void add_archive(Tensors& tensors, const Graph& graph, const std::string& path) {
@@ -57,7 +67,7 @@ void add_archive(Tensors& tensors, const Graph& graph, const std::string& path) 
   for (const auto& [name, stored] : archive) {
     const ir::Node* input = find_input(graph, name);
     if (input == nullptr) continue;
-    add(tensors, *input, name, stored, path);
+    add(tensors, graph, *input, name, stored, path);
     any = true;
   }
   require(any, Code::invalid_config, "'{}' holds no input of the graph; expected some of {}", path,
@@ -113,7 +123,7 @@ Tensors read_inputs(const Graph& graph, const std::vector<std::string>& files) {
     require(input != nullptr, Code::invalid_config,
             "--in {}: the graph has no input '{}'; its inputs are {}", text, name,
             input_names(graph));
-    add(tensors, *input, name, pick(read_tensors(path), name, path), path);
+    add(tensors, graph, *input, name, pick(read_tensors(path), name, path), path);
   }
   return tensors;
 }
@@ -133,6 +143,14 @@ Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments) {
   inputs.extents = ir::resolve_extents(loaded.graph, shapes, inputs.sizes);
   if (arguments.seed) add_random(inputs, loaded, *arguments.seed);
   return inputs;
+}
+
+Sizes expected_sizes(const Graph& graph, const Inputs& inputs) {
+  Sizes sizes;
+  for (std::size_t axis = 0; axis < graph.axes.size(); ++axis)
+    if (graph.axes[axis].extent.empty() && graph.axes[axis].degree == ir::kNone)
+      sizes[graph.axes[axis].name] = inputs.extents[axis];
+  return sizes;
 }
 
 Tensors make_outputs(const Graph& graph, const std::vector<std::int64_t>& extents) {

@@ -34,6 +34,9 @@ struct Inputs {
 // missing.
 Inputs bind_inputs(const Loaded& loaded, const InputArguments& arguments);
 
+// The extents of this run, for Options::sizes: of the axes that the text leaves open.
+Sizes expected_sizes(const Graph& graph, const Inputs& inputs);
+
 // Room for every output.
 Tensors make_outputs(const Graph& graph, const std::vector<std::int64_t>& extents);
 

@@ -11,7 +11,7 @@ constexpr std::size_t kLargestProbe = std::size_t{256} << 20;
 template <class Run>
 Measurement sample(const Report& report, const Inputs& inputs, double seconds, Run&& run) {
   std::size_t bytes = 0;
-  for (const auto& [name, tensor] : inputs.tensors) bytes += tensor.bytes.size();
+  for (const auto& [name, tensor] : inputs.tensors) bytes += tensor.data().size();
   const bench::SampleOptions options{.seconds = seconds,
                                      .rounds = std::max(5, static_cast<int>(seconds * 20)),
                                      .threads = std::max(report.threads, 1),

@@ -19,7 +19,7 @@ struct Arguments {
   InputArguments inputs;
   std::vector<std::string> out;
   Options options;
-  bool check = false, interpret = false;
+  bool check = false, interpret = false, for_sizes = false;
   std::optional<double> tolerance;
 };
 
@@ -104,7 +104,7 @@ void run(const Arguments& arguments) {
   } else {
     outputs = make_outputs(loaded.graph, inputs.extents);
     Options options = arguments.options;
-    options.sizes = inputs.sizes;
+    if (arguments.for_sizes) options.sizes = expected_sizes(loaded.graph, inputs);
     compile(loaded.graph, options).run(views(inputs.tensors), views(outputs), inputs.sizes);
   }
   for (const auto& [name, tensor] : outputs) {
@@ -140,13 +140,17 @@ void add_run(CLI::App& app) {
                       "of --check, relative to the largest value");
   command->add_flag("--interpret", arguments->interpret,
                     "interpret in double instead of compiling");
+  command->add_flag("--for-sizes", arguments->for_sizes,
+                    "compile for the extents of this run, as explain and bench do; without it, for "
+                    "any, as a program does that says nothing");
   command->add_flag("--check-finite", arguments->options.check_finite,
                     "refuse inputs that hold NaN or an infinity");
   command->footer(
       "Examples:\n"
       "  fovea run attention.fov --in q=q.npy --in k=k.npy --in v=v.npy --out o=o.npy\n"
       "  fovea run attention.fov --in all.safetensors --threads 2\n"
-      "  fovea run @causal --size h=8 --size i=128 --size j=128 --random 1 --check");
+      "  fovea run @causal --size h=8 --size i=128 --size j=128 --random 1 --check\n"
+      "  fovea run @causal --size i=128 --size j=128 --random 1 --check --for-sizes");
   command->callback([arguments] { run(*arguments); });
 }
 

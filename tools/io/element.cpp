@@ -3,7 +3,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <source_location>
+#include <type_traits>
 
 #include "ir/error.h"
 
@@ -57,11 +59,17 @@ void store_i4(std::byte* memory, std::int64_t n, int value) {
   byte = (byte & ~(std::byte{15} << shift)) | (static_cast<std::byte>(value & 15) << shift);
 }
 
-std::uint64_t magnitude(std::int64_t value) {
-  const auto bits = static_cast<std::uint64_t>(value);
-  return value < 0 ? 0 - bits : bits;
+bool is_equal(double stored, double number) {
+  return stored == number || (std::isnan(stored) && std::isnan(number));
 }
-std::uint64_t magnitude(std::uint64_t value) { return value; }
+
+// Beyond 2^53 a 64-bit integer may be rounded on its way to double.
+template <class Integer>
+bool is_equal(double stored, Integer number) {
+  constexpr double kEnd = std::is_signed_v<Integer> ? 0x1p63 : 0x1p64;
+  return std::isfinite(stored) && stored < kEnd && static_cast<Integer>(stored) == number &&
+         static_cast<double>(static_cast<Integer>(stored)) == stored;
+}
 
 }  // namespace
 
@@ -148,21 +156,25 @@ void store(Dtype dtype, std::byte* memory, std::int64_t n, double value) {
   invariant_failed("a type without elements", std::source_location::current());
 }
 
-bool store_exactly(Dtype dtype, std::byte* memory, std::int64_t n, const Exact& value) {
-  const double number = std::visit([](auto v) { return static_cast<double>(v); }, value);
-  const bool holds = std::visit(
+Fit store_nearest(Dtype dtype, std::byte* memory, std::int64_t n, const Exact& value) {
+  const auto nearest = [&](auto v) -> std::optional<double> {
+    if (dtype == Dtype::F32) return static_cast<float>(v);  // of 64-bit integers too
+    const auto number = static_cast<double>(v);
+    if (ir::is_float(dtype)) return ir::round_to(dtype, number);
+    if (std::isnan(number)) return std::nullopt;
+    return dtype == Dtype::Bool ? static_cast<double>(number == 1) : ir::round_to(dtype, number);
+  };
+  return std::visit(
       [&](auto v) {
-        // Beyond 2^53 a 64-bit integer may be rounded on its way to double.
-        if constexpr (!std::is_same_v<decltype(v), double>)
-          if (std::bit_width(magnitude(v)) > 53) return false;
-        if (std::isnan(number)) return ir::is_float(dtype);
-        if (dtype == Dtype::F32) return static_cast<double>(static_cast<float>(number)) == number;
-        if (dtype == Dtype::Bool) return number == 0 || number == 1;
-        return ir::round_to(dtype, number) == number;
+        const std::optional<double> stored = nearest(v);
+        if (!stored) return Fit::None;
+        const bool exact = is_equal(*stored, v);
+        const bool overflows = std::isinf(*stored) && !exact;
+        if (overflows || (!exact && !ir::is_float(dtype))) return Fit::None;
+        store(dtype, memory, n, *stored);
+        return exact ? Fit::Exact : Fit::Rounded;
       },
       value);
-  if (holds) store(dtype, memory, n, number);
-  return holds;
 }
 
 }  // namespace fovea::tools

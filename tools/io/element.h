@@ -21,7 +21,12 @@ double load(Dtype dtype, const std::byte* memory, std::int64_t n);
 // Writes a value that the dtype holds (see ir::round_to); f32 is rounded here.
 void store(Dtype dtype, std::byte* memory, std::int64_t n, double value);
 
-// Writes it if the dtype holds exactly it (any NaN is a NaN); otherwise returns false.
-bool store_exactly(Dtype dtype, std::byte* memory, std::int64_t n, const Exact& value);
+// Whether a dtype holds a number as it is, or the nearest of its own.
+enum class Fit : std::uint8_t { Exact, Rounded, None };
+
+// Writes the nearest number of a float dtype, or a number that an integer dtype or bool holds
+// exactly (any NaN is a NaN); writes nothing if there is none: a finite number never becomes
+// infinite.
+Fit store_nearest(Dtype dtype, std::byte* memory, std::int64_t n, const Exact& value);
 
 }  // namespace fovea::tools

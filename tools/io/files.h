@@ -17,7 +17,8 @@ void write_file(const std::string& path, std::span<const std::byte> bytes);
 void write_file(const std::string& path, std::string_view text);
 
 // The tensors of a .npz or .safetensors file by name, or the one of an .npy file under the name "".
-// Errors are those of the formats; Code::invalid_config for another ending.
+// Elements that are stored as they are stay in the file, which is mapped. Errors are those of the
+// formats; Code::invalid_config for another ending.
 StoredTensors read_tensors(const std::string& path);
 
 }  // namespace fovea::tools

@@ -184,7 +184,8 @@ Bytes transposed(std::span<const std::byte> data, const std::vector<std::int64_t
 
 }  // namespace
 
-StoredTensor read_npy(std::span<const std::byte> file, std::string_view what) {
+StoredTensor read_npy(std::span<const std::byte> file, std::string_view what,
+                      const std::shared_ptr<const void>& keeper) {
   const auto [text, begin] = split(file, what);
   const Header header = HeaderReader(text, what).read();
   const Stored type = type_of(header.descr, what);
@@ -196,6 +197,7 @@ StoredTensor read_npy(std::span<const std::byte> file, std::string_view what) {
   const auto used = data.first(static_cast<std::size_t>(bytes));
   if (header.fortran && header.shape.size() > 1)
     return {type, header.shape, transposed(used, header.shape, byte_size(type))};
+  if (keeper) return {type, header.shape, {}, {used, keeper}};
   return {type, header.shape, Bytes(used.begin(), used.end())};
 }
 
@@ -212,9 +214,10 @@ Bytes write_npy(const StoredTensor& tensor) {
                              static_cast<char>(header.size() & 255) +
                              static_cast<char>(header.size() >> 8);
   const std::string text = prefix + header;
-  Bytes file(text.size() + tensor.bytes.size());
+  const std::span<const std::byte> data = tensor.data();
+  Bytes file(text.size() + data.size());
   std::memcpy(file.data(), text.data(), text.size());
-  std::ranges::copy(tensor.bytes, file.begin() + static_cast<std::ptrdiff_t>(text.size()));
+  std::ranges::copy(data, file.begin() + static_cast<std::ptrdiff_t>(text.size()));
   return file;
 }
 

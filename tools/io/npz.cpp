@@ -72,10 +72,10 @@ StoredTensors read_npz(std::span<const std::byte> file, std::string_view what) {
     require(name.ends_with(".npy"), Code::invalid_input,
             "{} holds '{}'; expected only .npy files, as numpy.savez writes them", what, name);
     const std::string label = fmt::format("{}: {}", what, name);
-    const Bytes bytes =
-        read_member(archive.get(), static_cast<zip_uint64_t>(index), file.size(), label);
+    const auto bytes = std::make_shared<const Bytes>(
+        read_member(archive.get(), static_cast<zip_uint64_t>(index), file.size(), label));
     name.resize(name.size() - 4);
-    tensors[name] = read_npy(bytes, label);
+    tensors[name] = read_npy(*bytes, label, bytes);
   }
   return tensors;
 }

@@ -53,7 +53,8 @@ bool is_counts(const json& value) {
   return value.is_array() && std::all_of(value.begin(), value.end(), is_count);
 }
 
-StoredTensor read_one(const json& entry, std::span<const std::byte> data, std::string_view what) {
+StoredTensor read_one(const json& entry, std::span<const std::byte> data, std::string_view what,
+                      const std::shared_ptr<const void>& keeper) {
   const bool formed = entry.is_object() && entry.contains("dtype") && entry["dtype"].is_string() &&
                       entry.contains("shape") && is_counts(entry["shape"]) &&
                       entry.contains("data_offsets") && is_counts(entry["data_offsets"]) &&
@@ -79,13 +80,17 @@ StoredTensor read_one(const json& entry, std::span<const std::byte> data, std::s
   require(bytes == end - begin, Code::invalid_input, "{}: {}[{}] takes {} bytes; found {}", what,
           name(tensor.type), fmt::join(tensor.shape, ", "), bytes, end - begin);
   const auto used = data.subspan(begin, end - begin);
-  tensor.bytes.assign(used.begin(), used.end());
+  if (keeper)
+    tensor.kept = {used, keeper};
+  else
+    tensor.bytes.assign(used.begin(), used.end());
   return tensor;
 }
 
 }  // namespace
 
-StoredTensors read_safetensors(std::span<const std::byte> file, std::string_view what) {
+StoredTensors read_safetensors(std::span<const std::byte> file, std::string_view what,
+                               const std::shared_ptr<const void>& keeper) {
   require(file.size() >= 8, Code::invalid_input,
           "{} is not a .safetensors file: it has {} bytes; expected at least 8", what, file.size());
   std::uint64_t length = 0;
@@ -98,7 +103,7 @@ StoredTensors read_safetensors(std::span<const std::byte> file, std::string_view
   StoredTensors tensors;
   for (const auto& [key, entry] : header.items())
     if (key != "__metadata__")
-      tensors[key] = read_one(entry, data, fmt::format("{}: {}", what, key));
+      tensors[key] = read_one(entry, data, fmt::format("{}: {}", what, key), keeper);
   return tensors;
 }
 

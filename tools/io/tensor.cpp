@@ -47,6 +47,11 @@ std::int64_t pitch(const Tensor& tensor) {
   return tensor.dtype == Dtype::I4 ? last + last % 2 : last;
 }
 
+bool is_aligned(const StoredTensor& stored) {
+  const auto address = reinterpret_cast<std::uintptr_t>(stored.data().data());
+  return address % static_cast<std::uintptr_t>(byte_size(stored.type)) == 0;
+}
+
 // Calls action(element, place in memory) in order.
 template <class Action>
 void for_each_element(const Tensor& tensor, Action&& action) {
@@ -83,25 +88,30 @@ Tensor make_tensor(Dtype dtype, std::vector<std::int64_t> shape) {
 }
 
 View view(Tensor& tensor) {
+  invariant(!tensor.kept.keeper, "what others keep is only read");
   return fovea::view(static_cast<void*>(tensor.bytes.data()), tensor.dtype, shape_of(tensor.shape));
 }
 View view(const Tensor& tensor) {
-  return fovea::view(static_cast<const void*>(tensor.bytes.data()), tensor.dtype,
+  return fovea::view(static_cast<const void*>(tensor.data().data()), tensor.dtype,
                      shape_of(tensor.shape));
 }
 
-Tensor convert(const StoredTensor& stored, Dtype dtype, std::string_view what) {
+Tensor convert(const StoredTensor& stored, Dtype dtype, std::string_view what,
+               std::int64_t* rounded) {
+  if (rounded != nullptr) *rounded = 0;
   if (is_same(stored.type, dtype) && dtype != Dtype::Bool) {
     shape_of(stored.shape);  // the rank must fit
-    return {dtype, stored.shape, stored.bytes};
+    if (is_aligned(stored)) return {dtype, stored.shape, stored.bytes, stored.kept};
+    return {dtype, stored.shape, Bytes(stored.data().begin(), stored.data().end())};
   }
   Tensor result = make_tensor(dtype, stored.shape);
   for_each_element(result, [&](std::int64_t n, std::int64_t place) {
-    const Exact value = load(stored.type, stored.bytes.data(), n);
-    require(store_exactly(dtype, result.bytes.data(), place, value), Code::invalid_input,
-            "{} holds {} of {}, which {} cannot hold exactly (element {}); expected {}: convert it "
-            "first",
+    const Exact value = load(stored.type, stored.data().data(), n);
+    const Fit fit = store_nearest(dtype, result.bytes.data(), place, value);
+    require(fit != Fit::None, Code::invalid_input,
+            "{} holds {} of {}, which {} cannot hold (element {}); expected {}: convert it first",
             what, describe(value), name(stored.type), ir::name(dtype), n, ir::name(dtype));
+    if (rounded != nullptr && fit == Fit::Rounded) ++*rounded;
   });
   return result;
 }
@@ -109,11 +119,11 @@ Tensor convert(const StoredTensor& stored, Dtype dtype, std::string_view what) {
 StoredTensor to_stored(const Tensor& tensor) {
   for (const Row& candidate : kRows)
     if (is_same(candidate.type, tensor.dtype) && tensor.dtype != Dtype::BF16)
-      return {candidate.type, tensor.shape, tensor.bytes};
+      return {candidate.type, tensor.shape, tensor.bytes, tensor.kept};
   const Dtype wide = tensor.dtype == Dtype::BF16 ? Dtype::F32 : Dtype::I8;
   Tensor result = make_tensor(wide, tensor.shape);
   for_each_element(tensor, [&](std::int64_t n, std::int64_t place) {
-    store(wide, result.bytes.data(), n, load(tensor.dtype, tensor.bytes.data(), place));
+    store(wide, result.bytes.data(), n, load(tensor.dtype, tensor.data().data(), place));
   });
   return to_stored(result);
 }
@@ -122,7 +132,7 @@ ir::Array to_array(const Tensor& tensor) {
   ir::Array array{tensor.dtype, tensor.shape, {}};
   array.data.resize(static_cast<std::size_t>(ir::element_count(tensor.shape)));
   for_each_element(tensor, [&](std::int64_t n, std::int64_t place) {
-    array.data[static_cast<std::size_t>(n)] = load(tensor.dtype, tensor.bytes.data(), place);
+    array.data[static_cast<std::size_t>(n)] = load(tensor.dtype, tensor.data().data(), place);
   });
   return array;
 }

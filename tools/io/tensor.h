@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,11 +50,20 @@ enum class Stored : std::uint8_t {
 std::string_view name(Stored type);
 int byte_size(Stored type);
 
+// Elements in memory that others keep, such as a mapped file.
+struct Elsewhere {
+  std::span<const std::byte> bytes = {};
+  std::shared_ptr<const void> keeper = {};
+};
+
 // A tensor as a file holds it: dense, last axis fastest, little endian.
 struct StoredTensor {
   Stored type = Stored::F32;
   std::vector<std::int64_t> shape;
-  Bytes bytes;
+  Bytes bytes;  // its own elements, if there is no keeper
+  Elsewhere kept = {};
+
+  std::span<const std::byte> data() const { return kept.keeper ? kept.bytes : std::span(bytes); }
 };
 using StoredTensors = std::map<std::string, StoredTensor>;
 
@@ -65,7 +76,10 @@ std::int64_t element_count(const std::vector<std::int64_t>& shape, Stored type,
 struct Tensor {
   Dtype dtype = Dtype::F32;
   std::vector<std::int64_t> shape;
-  Bytes bytes;
+  Bytes bytes;          // its own elements, if there is no keeper
+  Elsewhere kept = {};  // these are only read
+
+  std::span<const std::byte> data() const { return kept.keeper ? kept.bytes : std::span(bytes); }
 };
 using Tensors = std::map<std::string, Tensor, std::less<>>;
 
@@ -73,9 +87,13 @@ Tensor make_tensor(Dtype dtype, std::vector<std::int64_t> shape);  // zeros
 View view(Tensor& tensor);
 View view(const Tensor& tensor);
 
-// The tensor in another dtype, if every element is one of that dtype exactly; otherwise
-// Code::invalid_input names the first that is not. `what` names the tensor in the message.
-Tensor convert(const StoredTensor& stored, Dtype dtype, std::string_view what);
+// The tensor in another dtype: floats take the nearest number, integers and bool only what they
+// hold exactly. Code::invalid_input names the first element that does not fit, such as a finite one
+// that would be infinite. `what` names the tensor in the message. `rounded`, if given, is set to
+// how many elements are not what they were. Nothing is copied that somebody keeps and that lies
+// right.
+Tensor convert(const StoredTensor& stored, Dtype dtype, std::string_view what,
+               std::int64_t* rounded = nullptr);
 
 // For files: types that no file format of ours has are widened (bf16 to f32, i4 to i8).
 StoredTensor to_stored(const Tensor& tensor);
