@@ -10,10 +10,12 @@
 #include <string_view>
 
 #include "codegen/lower_program.h"
+#include "frontend/named_planes.h"
 #include "ir/carry.h"
 #include "ir/error.h"
 #include "ir/extent.h"
 #include "ir/region.h"
+#include "passes/extents.h"
 #include "runtime/block_list.h"
 #include "runtime/parts.h"
 #include "runtime/sizes.h"
@@ -205,7 +207,12 @@ class Explainer {
  public:
   Explainer(const Graph& graph, const runtime::Program& program, const Sizes& sizes,
             std::span<const NamedView> inputs, int threads, std::span<const runtime::Visits> visits)
-      : graph_(graph), program_(program), inputs_(inputs), threads_(threads), visits_(visits) {
+      : graph_(graph),
+        program_(program),
+        inputs_(inputs),
+        threads_(threads),
+        visits_(visits),
+        planes_(named_planes(graph)) {
     extents_ = extents_of(graph, sizes, inputs);
     lengths_ = lengths_of(graph, extents_);
     for (const ir::Kernel& kernel : graph.kernels)
@@ -217,24 +224,97 @@ class Explainer {
     for (const ir::Kernel& kernel : graph_.kernels) result.kernels.push_back(explain(kernel));
     result.threads = threads_;
     result.extra_bytes = extra_bytes();
+    for (const NamedPlane& plane : planes_)
+      result.planes.push_back(
+          fmt::format("{} x {}", graph_.axis(plane.row).name, graph_.axis(plane.column).name));
+    for (const ir::Kernel& kernel : graph_.kernels) add_kept(kernel, result);
+    result.kept_bytes = slot_bytes();
+    result.growth = growth_of_all();
     return result;
   }
 
  private:
-  // A slot is as large as the largest buffer that is ever in it; scratch is each thread's own.
-  double extra_bytes() const {
+  bool is_on_named_plane(const Type& type) const {
+    return std::ranges::any_of(planes_, [&](const NamedPlane& plane) {
+      return type.has(plane.row) && type.has(plane.column);
+    });
+  }
+
+  // The axes of unfixed extent that a type has.
+  std::vector<AxisId> open_axes(const Type& type) const {
+    std::vector<AxisId> open;
+    for (const AxisId axis : type.axes)
+      if (!passes::fixed_extent(graph_, axis)) open.push_back(axis);
+    std::ranges::sort(open);
+    return open;
+  }
+
+  std::string names_of(const std::vector<AxisId>& axes) const {
+    std::string names;
+    for (const AxisId axis : axes) names += (names.empty() ? "" : "·") + graph_.axis(axis).name;
+    return names.empty() ? "1" : names;
+  }
+
+  static bool is_kept(const ir::Kernel& kernel, std::size_t n) {
+    return n < kernel.slots.size() && kernel.slots[n] != kNone;
+  }
+
+  void add_kept(const ir::Kernel& kernel, Report& report) const {
+    for (std::size_t n = 0; n < kernel.results.size(); n++) {
+      if (!is_kept(kernel, n)) continue;
+      const Node& node = graph_.node(kernel.results[n]);
+      KeptReport kept;
+      kept.name = node.name.empty() ? "%" + std::to_string(kernel.results[n]) : node.name;
+      kept.kernel = kernel.name;
+      for (const AxisId axis : node.type.axes) kept.axes.push_back(graph_.axis(axis).name);
+      const auto buffer = std::ranges::find(program_.buffers, kept.name, &runtime::Buffer::name);
+      invariant(buffer != program_.buffers.end(), "what is kept has a buffer");
+      kept.bytes = bytes_of(*buffer);
+      kept.growth = "O(" + names_of(open_axes(node.type)) + ")";
+      kept.on_plane = is_on_named_plane(node.type);
+      report.kept.push_back(std::move(kept));
+    }
+  }
+
+  // The products of open axes, without those that others contain.
+  std::string growth_of_all() const {
+    std::vector<std::vector<AxisId>> terms;
+    for (const ir::Kernel& kernel : graph_.kernels)
+      for (std::size_t n = 0; n < kernel.results.size(); n++)
+        if (is_kept(kernel, n)) terms.push_back(open_axes(graph_.node(kernel.results[n]).type));
+    if (terms.empty()) return {};
+    std::ranges::sort(terms);
+    terms.erase(std::unique(terms.begin(), terms.end()), terms.end());
+    std::string all;
+    for (const auto& term : terms) {
+      const bool is_contained = std::ranges::any_of(terms, [&](const auto& other) {
+        return other.size() > term.size() && std::ranges::includes(other, term);
+      });
+      if (!is_contained) all += (all.empty() ? "" : " + ") + names_of(term);
+    }
+    return "O(" + all + ")";
+  }
+
+  // A slot is as large as the largest buffer that is ever in it.
+  double slot_bytes() const {
     std::vector<double> slots(static_cast<std::size_t>(program_.slots));
-    double scratch = 0;
     for (const runtime::Buffer& buffer : program_.buffers) {
-      if (buffer.role == runtime::Buffer::Role::scratch) scratch += bytes_of(buffer);
       if (buffer.role != runtime::Buffer::Role::stored) continue;
       double& slot = slots[static_cast<std::size_t>(buffer.slot)];
       slot = std::max(slot, bytes_of(buffer));
     }
+    return std::accumulate(slots.begin(), slots.end(), 0.0);
+  }
+
+  // Scratch is each thread's own.
+  double extra_bytes() const {
+    double scratch = 0;
+    for (const runtime::Buffer& buffer : program_.buffers)
+      if (buffer.role == runtime::Buffer::Role::scratch) scratch += bytes_of(buffer);
     double parts = 0;
     for (const ir::Kernel& kernel : graph_.kernels)
       if (kernel.row != kNone) parts = std::max(parts, part_bytes(kernel));
-    return std::accumulate(slots.begin(), slots.end(), threads_ * scratch + parts);
+    return slot_bytes() + threads_ * scratch + parts;
   }
 
   std::size_t step_of(const ir::Kernel& kernel) const {
@@ -289,14 +369,12 @@ class Explainer {
     report.symbol = codegen::symbol_prefix(step_of(kernel), kernel.name);
     report.why = kernel.reason;
     report.bytes = traffic(graph_, kernel, lengths_, stored_);
+    for (const NodeId id : kernel.results)
+      if (is_on_named_plane(graph_.node(id).type)) add_stored(kernel, id, report);
     if (kernel.row == kNone) {
       report.flops = report.flops_all = plain_flops(graph_, kernel, lengths_, stored_);
-      for (const NodeId id : kernel.results)
-        if (is_on_some_plane(id)) add_stored(kernel, id, report);
       return report;
     }
-    for (const NodeId id : kernel.results)
-      if (is_on_plane(graph_, kernel, id)) add_stored(kernel, id, report);
     const Region region = region_of(graph_, kernel);
     report.row_axis = graph_.axis(kernel.row).name;
     report.column_axis = graph_.axis(kernel.column).name;
@@ -331,42 +409,6 @@ class Explainer {
     }
     return each * static_cast<double>(report.batch) *
            static_cast<double>(report.rows + report.columns);
-  }
-
-  // Whether a result of a kernel off the plane is on one of two axes of unknown extent.
-  bool is_on_some_plane(NodeId id) const {
-    const Node& node = graph_.node(id);
-    for (const ir::Kernel& other : graph_.kernels)
-      if (other.row != kNone && node.type.has(other.row) && node.type.has(other.column))
-        return true;
-    int open = 0;
-    bool computed = false;
-    for (const AxisId axis : node.type.axes)
-      open += graph_.axis(axis).extent.empty() && extents_[axis] > 1;
-    for (const NodeId input : node.inputs)
-      computed |= !std::holds_alternative<Input>(graph_.node(input).op);
-    if (open < 2 || !computed) return false;
-    // A stored value that some kernel folds along one of its own open axes.
-    for (const Node& user : graph_.nodes)
-      if (const Reduce* reduce = std::get_if<Reduce>(&user.op);
-          reduce && node.type.has(reduce->axis) && graph_.axis(reduce->axis).extent.empty() &&
-          depends(user, id))
-        return true;
-    return false;
-  }
-
-  bool depends(const Node& user, NodeId id) const {
-    std::vector<NodeId> stack(user.inputs);
-    std::set<NodeId> seen;
-    while (!stack.empty()) {
-      const NodeId at = stack.back();
-      stack.pop_back();
-      if (at == id) return true;
-      if (!seen.insert(at).second) continue;
-      if (std::holds_alternative<Reduce>(graph_.node(at).op)) continue;
-      for (const NodeId input : graph_.node(at).inputs) stack.push_back(input);
-    }
-    return false;
   }
 
   // Fills in the tiles; returns the elements of tiles that are walked over all batch coordinates:
@@ -459,6 +501,7 @@ class Explainer {
   std::span<const NamedView> inputs_;
   int threads_;
   std::span<const runtime::Visits> visits_;
+  std::vector<NamedPlane> planes_;
   Extents extents_;
   Lengths lengths_;
   std::set<NodeId> stored_;

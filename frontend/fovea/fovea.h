@@ -87,10 +87,21 @@ struct KernelReport {
   double flops = 0;                        // over visited tiles; a multiply-add counts 2
   double flops_all = 0;                    // over the whole plane
   double bytes = 0;                        // read and written once each: inputs and results
-  std::int64_t plane_elements_stored = 0;  // of results on the pair plane; 0 when fused
+  // Elements of its results that lie on one of Report::planes; 0 when fused.
+  std::int64_t plane_elements_stored = 0;
   // Making its code: lowering it, and its share by size of the machine code, which is made for all
   // kernels together; 0 where that came from the cache on disk.
   double compile_ms = 0;
+};
+
+// A value that is kept in memory between kernels.
+struct KeptReport {
+  std::string name;               // of the value, or what stands for one
+  std::string kernel;             // that makes it
+  std::vector<std::string> axes;  // what it varies along
+  double bytes = 0;               // for these extents
+  std::string growth;             // along the axes that the text leaves open: "O(h·i)"
+  bool on_plane = false;          // it has both axes of one of Report::planes
 };
 
 struct Report {
@@ -99,6 +110,13 @@ struct Report {
   double compile_ms = 0;              // from the graph to callable code, of all kernels together
   bool cached = false;                // the machine code came from the cache on disk
   double extra_bytes = 0;             // stored between kernels and scratch of all threads
+  // The pair planes as the graph's author would name them, rows x columns: "i x j". Attention that
+  // is fused stores nothing on them, whatever planes its kernels walk.
+  std::vector<std::string> planes;
+  std::vector<KeptReport> kept;       // between kernels
+  double kept_bytes = 0;              // of all of them at once: what is never needed together
+                                      // shares its place
+  std::string growth;                 // of all of them: "O(h·i + h·j)"; empty: nothing is kept
   std::string order;                  // why contractions are in theirs; empty: there is but one
   std::string fusion;                 // why kernels are fused or not, where extents decide
   std::vector<KernelReport> kernels;  // in the order of execution

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fovea/fovea.h"
+#include "frontend/named_planes.h"
 #include "tests/codegen/environment.h"
 
 namespace fovea {
@@ -62,6 +63,90 @@ TEST_CASE("explain tells tiles and work from sizes alone, the same as from input
     CHECK(on_plane(*report).flops == one.flops);
     CHECK(on_plane(*report).bytes == one.bytes);
   }
+}
+
+std::vector<std::string> planes_of(const std::string& text) {
+  std::vector<std::string> names;
+  const Graph graph = parse(text);
+  for (const frontend::NamedPlane& plane : frontend::named_planes(graph))
+    names.push_back(graph.axis(plane.row).name + " x " + graph.axis(plane.column).name);
+  return names;
+}
+
+TEST_CASE("planes are called as their author would call them") {
+  using Names = std::vector<std::string>;
+  CHECK(planes_of(kCausal) == Names{"i x j"});
+  // Heads are no columns of a plane, whatever stands in a program beside the attention.
+  CHECK(planes_of(R"(
+axis s, h, i, j = i, d, m, f = m
+x : f32[s, i, m]
+wq : f32[h, d, m]
+wk : f32[h, d, m]
+wo : f32[h, d, f]
+q = sum(m, x * wq)
+k = sum(m, x * wk)
+p = softmax(j, sum(d, q * k[i = j]))
+out o[s, i, f] = sum(h, sum(d, sum(j, p * k[i = j]) * wo))
+)") == Names{"i x j"});
+  CHECK(planes_of(R"(
+axis h, i, j, d, m
+x : f32[i, m]
+y : f32[j, m]
+wq : f32[h, d, m]
+wk : f32[h, d, m]
+out o = sum(j, softmax(j, sum(d, sum(m, x * wq) * sum(m, y * wk))) * sum(m, y * wk))
+)") == Names{"i x j"});
+  CHECK(planes_of(R"(
+axis h, i, j, d = 16
+q : f32[h, i, d]
+k : f32[j, d]
+slope : f32[h]
+out o = sum(j, softmax(j, sum(d, q * k) - slope * (i - j)) * k)
+)") == Names{"i x j"});
+  CHECK(planes_of("axis i, d\nx : f32[i, d]\nout o = x / sum(d, x * x)\n") == Names{});
+  // Without a maximum or a mask any sum of products may be meant.
+  CHECK(
+      planes_of(
+          "axis i, j, d = 8\nq : f32[i, d]\nk : f32[j, d]\nout o = sum(j, sum(d, q * k) * k)\n") ==
+      Names{"i x j"});
+}
+
+TEST_CASE("explain tells what is kept between kernels, and how it grows") {
+  const Sizes sizes = {{"h", 2}, {"i", 100}, {"j", 300}};
+  const Report fused = compile(parse(kCausal)).explain(sizes);
+  CHECK(fused.planes == std::vector<std::string>{"i x j"});
+  CHECK(fused.kept.empty());
+  CHECK(fused.kept_bytes == 0);
+  CHECK(fused.growth.empty());
+
+  const Report unfused = compile(parse(kCausal), {.fuse = false}).explain(sizes);
+  CHECK(unfused.planes == std::vector<std::string>{"i x j"});
+  CHECK(unfused.growth == "O(h·i·j)");
+  const auto on_plane = [](const Report& report) {
+    return std::ranges::count_if(report.kept, &KeptReport::on_plane);
+  };
+  CHECK(on_plane(unfused) > 0);
+  std::int64_t stored = 0;
+  for (const KernelReport& kernel : unfused.kernels) stored += kernel.plane_elements_stored;
+  CHECK(stored == on_plane(unfused) * 2 * 100 * 300);
+  for (const KeptReport& kept : unfused.kept)
+    if (kept.on_plane) CHECK(kept.bytes == 4.0 * 2 * 100 * 300);
+
+  const Report projected = compile(parse(R"(
+axis h, i, j = i, d = 16, m
+x : f32[i, m]
+w : f32[h, d, m]
+q = sum(m, x * w)
+out o = sum(j, softmax(j, sum(d, q * q[i = j])) * q[i = j])
+)"))
+                               .explain({{"h", 2}, {"i", 100}, {"m", 32}});
+  CHECK(projected.growth == "O(h·i)");
+  REQUIRE(!projected.kept.empty());
+  CHECK(projected.kept[0].name == "q");
+  CHECK(projected.kept[0].growth == "O(h·i)");
+  CHECK(projected.kept[0].bytes == 4.0 * 2 * 100 * 16);
+  CHECK(on_plane(projected) == 0);
+  for (const KernelReport& kernel : projected.kernels) CHECK(kernel.plane_elements_stored == 0);
 }
 
 TEST_CASE("explain counts the neighbours that are read, not all that there are") {

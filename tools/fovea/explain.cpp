@@ -47,11 +47,18 @@ ordered_json to_json(const KernelReport& kernel) {
 
 ordered_json to_json(const Report& report, const std::string& decision,
                      const std::optional<Measurement>& measured) {
-  ordered_json json = {{"target", report.target},
-                       {"threads", report.threads},
-                       {"compile_ms", report.compile_ms},
-                       {"cached", report.cached},
-                       {"extra_bytes", report.extra_bytes}};
+  ordered_json json = {{"target", report.target},           {"threads", report.threads},
+                       {"compile_ms", report.compile_ms},   {"cached", report.cached},
+                       {"extra_bytes", report.extra_bytes}, {"planes", report.planes},
+                       {"kept_bytes", report.kept_bytes},   {"kept_growth", report.growth}};
+  json["kept"] = ordered_json::array();
+  for (const KeptReport& kept : report.kept)
+    json["kept"].push_back({{"name", kept.name},
+                            {"kernel", kept.kernel},
+                            {"axes", kept.axes},
+                            {"bytes", kept.bytes},
+                            {"growth", kept.growth},
+                            {"on_plane", kept.on_plane}});
   if (!decision.empty()) json["decision"] = decision;
   if (!report.order.empty()) json["order"] = report.order;
   if (!report.fusion.empty()) json["fusion"] = report.fusion;
@@ -75,6 +82,23 @@ ordered_json to_json(const Report& report, const std::string& decision,
   return json;
 }
 
+void print_kept(const Report& report) {
+  if (report.kept.empty()) {
+    fmt::print("kept between kernels: nothing");
+  } else {
+    fmt::print("kept between kernels: {:.4g} bytes, {}", report.kept_bytes, report.growth);
+  }
+  std::int64_t stored = 0;
+  for (const KernelReport& kernel : report.kernels) stored += kernel.plane_elements_stored;
+  if (!report.planes.empty())
+    fmt::print("; stored of the plane {}: {}", fmt::join(report.planes, ", "),
+               stored == 0 ? "nothing" : fmt::format("{} elements", stored));
+  fmt::print("\n");
+  for (const KeptReport& kept : report.kept)
+    fmt::print("  {}[{}] of kernel {}: {:.4g} bytes, {}{}\n", kept.name, fmt::join(kept.axes, ", "),
+               kept.kernel, kept.bytes, kept.growth, kept.on_plane ? ", on the plane" : "");
+}
+
 void print_kernel(const KernelReport& kernel) {
   fmt::print("{}\n  {}\n  symbol   {}\n", kernel.kernel, kernel.why, kernel.symbol);
   if (!kernel.row_axis.empty()) {
@@ -85,8 +109,9 @@ void print_kernel(const KernelReport& kernel) {
         "the lanes\n",
         kernel.tiles_empty, kernel.tiles_full, kernel.tiles_partial, kernel.row_tile,
         kernel.column_block, kernel.chunk, kernel.lanes);
-    fmt::print("  stored   {} elements of the plane\n", kernel.plane_elements_stored);
   }
+  if (kernel.plane_elements_stored > 0)
+    fmt::print("  stored   {} elements of the plane\n", kernel.plane_elements_stored);
   fmt::print("  work     {:.4g} flops ({:.4g} over the whole plane), {:.4g} bytes\n", kernel.flops,
              kernel.flops_all, kernel.bytes);
 }
@@ -105,6 +130,7 @@ void print_report(const Report& report, const std::string& decision,
   if (!decision.empty()) fmt::print("{}\n", decision);
   if (!report.order.empty()) fmt::print("{}\n", report.order);
   if (!report.fusion.empty()) fmt::print("{}\n", report.fusion);
+  print_kept(report);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     print_kernel(report.kernels[n]);
     if (measured) print_speed(*measured, report.kernels[n], n);
@@ -123,7 +149,7 @@ void explain(Arguments& arguments) {
   if (!arguments.inputs.seed) arguments.inputs.seed = 1;
   const Inputs inputs = bind_inputs(loaded, arguments.inputs);
   Options options = arguments.options;
-  options.sizes = inputs.sizes;
+  options.sizes = expected_sizes(loaded.graph, inputs);
   const Kernel kernel = compile(loaded.graph, options);
   const Report report = kernel.explain(inputs.sizes, views(inputs.tensors));
   std::optional<Measurement> measured;
