@@ -88,18 +88,19 @@ class KeptAxes {
   }
 
   void spread(NodeId id) {
-    if (of(id).empty()) return;
     const Node& node = graph_.node(id);
+    // A value that has lost the axis along which it is read would have no outside any more, and the
+    // read would lose the axes of the coordinate.
+    if (const auto* read = std::get_if<ir::Read>(&node.op)) {
+      for (const auto& at : read->at) keep(node.inputs[0], at.axis);
+    }
+    if (of(id).empty()) return;
     if (std::holds_alternative<ir::Map>(node.op)) {
       for (const AxisId axis : of(id)) keep(giver(node, axis), axis);
       return;
     }
     for (const NodeId input : node.inputs) {
       for (const AxisId axis : of(id)) keep(input, axis);
-    }
-    // A read of a value that has lost the axis would lose the axes of the coordinate too.
-    if (const auto* read = std::get_if<ir::Read>(&node.op)) {
-      for (const auto& at : read->at) keep(node.inputs[0], at.axis);
     }
   }
 
@@ -190,7 +191,12 @@ NodeId Terms::simplified(NodeId id) {
 
 Graph simplify(const Graph& graph, const ir::Target&) {
   const std::span<const Rule> rules[] = {arithmetic_rules(), logic_rules(), structure_rules()};
-  return apply(graph, rules, true);
+  // What a rule drops may be all that kept an axis of something else.
+  Graph current = graph;
+  for (Graph next = apply(current, rules, true); next != current;
+       next = apply(current, rules, true))
+    current = std::move(next);
+  return current;
 }
 
 Graph simplify_with(const Graph& graph, const Rule& rule) {

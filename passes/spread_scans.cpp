@@ -65,6 +65,8 @@ std::optional<Found> recognise(const Graph& graph, NodeId site) {
   for (std::size_t n = 0; n < factors.size(); ++n) {
     const auto scan = factors[n].inverted ? std::nullopt : prefix(graph, factors[n].node);
     if (!scan || !has(graph, scan->terms, found.d)) continue;
+    // The sum over the positions themselves contracts nothing beneath the scan.
+    if (scan->coordinate == kNone && scan->j == found.d) continue;
     found.j = scan->j;
     found.coordinate = scan->coordinate;
     found.terms = ir::product_of(graph, scan->terms, none);
@@ -74,9 +76,14 @@ std::optional<Found> recognise(const Graph& graph, NodeId site) {
                                       std::ranges::any_of(factors, [&](const Factor& factor) {
                                         return has(graph, factor.node, found.j);
                                       }));
+    // Spread within each other, two scans would take a third loop over positions.
+    const bool repeats = std::ranges::any_of(factors, [&](const Factor& factor) {
+      const auto other = prefix(graph, factor.node);
+      return other && other->j == found.j && has(graph, factor.node, found.d);
+    });
     const bool contracts = std::ranges::any_of(
         factors, [&](const Factor& factor) { return has(graph, factor.node, found.d); });
-    if (varies || !contracts) return {};
+    if (varies || repeats || !contracts) return {};
     return found;
   }
   return {};
