@@ -1,11 +1,14 @@
 #include "ir/interpret.h"
 
+#include <optional>
+
 #include "ir/error.h"
 #include "ir/extent.h"
 #include "ir/interpret_graph.h"
 #include "ir/interpret_machine.h"
 #include "ir/interpret_plan.h"
 #include "ir/rewrite.h"
+#include "ir/rounding.h"
 
 namespace fovea::ir {
 namespace {
@@ -109,9 +112,9 @@ std::vector<std::int64_t> extents_of(const Graph& graph, const Arrays& inputs,
 
 Arrays evaluate(const Graph& graph, const std::vector<bool>& checked, const Arrays& inputs,
                 const std::vector<std::int64_t>& extents,
-                const std::function<void(double)>& progress) {
+                const std::function<void(double)>& progress, std::optional<Rounding> rounding) {
   const Plan plan = make_plan(graph, extents);
-  Machine machine(graph, plan, extents, inputs, checked);
+  Machine machine(graph, plan, extents, inputs, checked, rounding);
   std::vector<Sink> sinks;
   for (std::size_t n = 0; n < graph.outputs.size(); ++n) {
     sinks.emplace_back(graph, graph.outputs[n], plan.outputs[n], extents);
@@ -139,6 +142,13 @@ Arrays interpret(const Graph& graph, const Arrays& inputs, const Sizes& sizes,
   const std::vector<std::int64_t> extents = extents_of(graph, inputs, sizes);
   check_inputs(graph, inputs);
   return evaluate(graph, depends_on_input(graph, true), inputs, extents, progress);
+}
+
+Arrays interpret_rounded(const Graph& graph, const Arrays& inputs, const Sizes& sizes,
+                         std::uint32_t seed) {
+  const std::vector<std::int64_t> extents = extents_of(graph, inputs, sizes);
+  check_inputs(graph, inputs);
+  return evaluate(graph, depends_on_input(graph, true), inputs, extents, {}, Rounding(seed));
 }
 
 }  // namespace fovea::ir

@@ -51,11 +51,13 @@ void fold_run(ReduceFn fn, bool integer, double* out, std::int64_t stride, const
 }  // namespace
 
 Machine::Machine(const Graph& graph, const Plan& plan, const std::vector<std::int64_t>& extents,
-                 const Arrays& inputs, const std::vector<bool>& checked)
+                 const Arrays& inputs, const std::vector<bool>& checked,
+                 std::optional<Rounding> rounding)
     : graph_(graph),
       plan_(plan),
       inputs_(inputs),
       checked_(checked),
+      rounding_(rounding),
       extents_(extents),
       base_(extents.size(), 0),
       local_(extents),
@@ -178,7 +180,17 @@ void Machine::compute(int v, std::size_t count, double* to) {
   for (std::size_t n = 0; n < value(v).inputs.size(); ++n) {
     in[n] = block_[static_cast<std::size_t>(value(v).inputs[n])];
   }
-  apply({std::get<Map>(node.op).fn, node.type.dtype, value(v).term}, in, to, count);
+  const Fn fn = std::get<Map>(node.op).fn;
+  apply({fn, node.type.dtype, value(v).term}, in, to, count);
+  if (rounding_ && node.type.dtype == Dtype::F32)
+    rounding_->round(fn, value(v).node, {to, count});
+}
+
+std::function<double(double, double)> Machine::rounded_sum(NodeId node) const {
+  if (!rounding_) return [](double a, double b) { return a + b; };
+  return [rounding = *rounding_, node](double a, double b) {
+    return rounding.round(node, a + b, false);
+  };
 }
 
 void Machine::evaluate(int v) {
@@ -240,7 +252,11 @@ void Machine::evaluate_reduce(int v, const Reduce& op) {
     }
     for_runs(loops, start, count,
              [&](std::int64_t offset, std::int64_t stride, std::size_t position, std::size_t run) {
-               fold_run(op.fn, dtype == Dtype::I32, out + offset, stride, x + position, run);
+               if (rounding_ && op.fn == ReduceFn::Sum && dtype == Dtype::F32) {
+                 fold_run(out + offset, stride, x + position, run, rounded_sum(value(v).node));
+               } else {
+                 fold_run(op.fn, dtype == Dtype::I32, out + offset, stride, x + position, run);
+               }
              });
   });
 }
@@ -279,9 +295,10 @@ void Machine::evaluate_scan(int v, const Scan& op) {
   const bool integer = graph_.node(value(v).node).type.dtype == Dtype::I32;
   const auto step = static_cast<std::size_t>(view(v).stride[static_cast<std::size_t>(op.axis)]);
   const std::size_t round = step * static_cast<std::size_t>(local(op.axis));
+  const auto add = rounded_sum(value(v).node);
   for (std::size_t n = 0; n < own.size(); ++n) {
     if (n % round < step) continue;  // the first along the axis
-    own[n] = integer ? wrap(own[n - step] + own[n]) : own[n - step] + own[n];
+    own[n] = integer ? wrap(own[n - step] + own[n]) : add(own[n - step], own[n]);
   }
 }
 

@@ -2,21 +2,25 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <vector>
 
 #include "ir/graph.h"
 #include "ir/interpret.h"
 #include "ir/interpret_block.h"
 #include "ir/interpret_plan.h"
+#include "ir/rounding.h"
 
 namespace fovea::ir {
 
 class Machine {
  public:
-  // All are kept by reference. Inputs have been checked. A coordinate that is a `checked` node must
-  // be inside.
+  // Graph, plan, extents, inputs and `checked` are kept by reference. Inputs have been checked. A
+  // coordinate that is a `checked` node must be inside. Without a rounding, results are exact.
   Machine(const Graph& graph, const Plan& plan, const std::vector<std::int64_t>& extents,
-          const Arrays& inputs, const std::vector<bool>& checked);
+          const Arrays& inputs, const std::vector<bool>& checked,
+          std::optional<Rounding> rounding = {});
 
   // Evaluates the slice whose first coordinates are these, by axis. What does not depend on the
   // axes that changed since the last slice is kept.
@@ -64,6 +68,7 @@ class Machine {
   template <class F>
   void for_blocks(const Value& value, F use);
   void compute(int v, std::size_t count, double* to);
+  std::function<double(double, double)> rounded_sum(NodeId node) const;
 
   void evaluate(int v);
   void evaluate_input(int v);
@@ -86,6 +91,7 @@ class Machine {
   const Plan& plan_;
   const Arrays& inputs_;
   const std::vector<bool>& checked_;  // by node: as a coordinate, outside is an error
+  const std::optional<Rounding> rounding_;
   std::vector<std::int64_t> extents_, base_, local_;
   std::vector<Slot> slots_;
   std::vector<const double*> block_;          // by value: the present block
