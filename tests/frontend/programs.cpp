@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
-#include <random>
 #include <sstream>
 
 #include "codegen/targets.h"
 #include "ir/extent.h"
 #include "ir/text.h"
 #include "tests/passes/same_meaning.h"
-#include "tools/io/random.h"
 
 namespace fovea::test {
 namespace {
@@ -42,21 +40,6 @@ Sizes sizes_of(std::istream& words, const std::filesystem::path& path) {
   return sizes;
 }
 
-// "2147483647", "10000 * normal" or "below 5"
-InputRule rule_of(std::istream& words, const std::filesystem::path& path) {
-  std::string first, star, normal;
-  words >> first;
-  if (first == "below") {
-    words >> first;
-    return {InputRule::Kind::Below, number(first, path)};
-  }
-  if (words >> star >> normal) {
-    REQUIRE_MESSAGE((star == "*" && normal == "normal"), path.string() << ": unknown rule");
-    return {InputRule::Kind::Normal, number(first, path)};
-  }
-  return {InputRule::Kind::Number, number(first, path)};
-}
-
 void read_directive(ProgramFile& program, const std::string& line,
                     const std::filesystem::path& path) {
   std::istringstream words(line);
@@ -68,8 +51,11 @@ void read_directive(ProgramFile& program, const std::string& line,
     words >> name;
     program.tolerance = number(name, path);
   }
-  if (what == "input" && words >> name >> equals && equals == "=")
-    program.inputs[name] = rule_of(words, path);
+  if (what == "input" && words >> name >> equals && equals == "=") {
+    std::string rule;
+    std::getline(words, rule);
+    program.inputs[name] = parse_rule(rule);
+  }
 }
 
 std::vector<Sizes> usual_sizes(const Graph& graph) {
@@ -82,17 +68,6 @@ std::vector<Sizes> usual_sizes(const Graph& graph) {
     if (std::ranges::find(all, sizes) == all.end()) all.push_back(std::move(sizes));
   }
   return all;
-}
-
-double next(const InputRule& rule, std::mt19937& random) {
-  switch (rule.kind) {
-    case InputRule::Kind::Normal:
-      return std::normal_distribution<>()(random) * rule.value;
-    case InputRule::Kind::Below:
-      return static_cast<double>(random() % static_cast<unsigned>(rule.value));
-    default:
-      return rule.value;
-  }
 }
 
 Outcome outcome_of(auto&& action) {
@@ -129,7 +104,7 @@ std::optional<std::string> stage_differs(const ProgramFile& program) {
     for (const ir::Axis& axis : program.graph.axes)
       if (axis.extent.empty() && axis.degree == ir::kNone)
         sizes[axis.name] = extents[sizes.size() % std::size(extents)];
-    examples.push_back({sizes, program_inputs(program, sizes, 1)});
+    examples.push_back({sizes, make_inputs(program.graph, program.inputs, sizes, 1)});
   }
   constexpr double kTolerance = 1e-9;
   return passes::differing_stage(program.graph, examples, kTolerance);
@@ -179,30 +154,12 @@ std::vector<std::filesystem::path> programs_below(const std::filesystem::path& f
   return paths;
 }
 
-ir::Arrays program_inputs(const ProgramFile& program, const Sizes& sizes, unsigned seed) {
-  const Graph& graph = program.graph;
-  const Graph axes{graph.axes, {}, {}, {}};  // no input has a shape yet
-  const std::vector<std::int64_t> extents = ir::resolve_extents(axes, {}, sizes);
-  ir::Arrays inputs;
-  for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
-    if (input == nullptr) continue;
-    ir::Array array = tools::to_array(tools::random_input(graph, node, extents, seed));
-    if (const auto rule = program.inputs.find(input->name); rule != program.inputs.end()) {
-      std::mt19937 random(seed);
-      for (double& x : array.data) x = ir::round_to(array.dtype, next(rule->second, random));
-    }
-    inputs.emplace(input->name, std::move(array));
-  }
-  return inputs;
-}
-
 std::optional<std::string> program_differs(const ProgramFile& program,
                                            std::optional<std::size_t> turn) {
   if (auto what = stage_differs(program)) return what;
   std::vector<Example> examples;
   for (const Sizes& sizes : program.sizes) {
-    Example example{sizes, program_inputs(program, sizes, 1), {}};
+    Example example{sizes, make_inputs(program.graph, program.inputs, sizes, 1), {}};
     example.expected =
         outcome_of([&] { return ir::interpret(program.graph, example.inputs, sizes); });
     examples.push_back(std::move(example));

@@ -4,32 +4,25 @@
 // Lines of a program that the test reads; everything else is the language:
 //
 //   # sizes i=33 j=17            one more set of extents; without any, a usual choice of them
-//   # input window = 2147483647  the input holds this number everywhere
-//   # input q = 10000 * normal   normal numbers with this deviation
-//   # input n = below 5          whole numbers from 0 to 4
+//   # input n = below 5          what an input holds (tests/frontend/input_rules.h)
 //   # tolerance 1e-4             of the largest element, 1e-5 without; the reason stands beside it
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/frontend/input_rules.h"
 #include "tests/frontend/support.h"
 
 namespace fovea::test {
 
-struct InputRule {
-  enum class Kind : std::uint8_t { Number, Normal, Below } kind = Kind::Number;
-  double value = 0;
-};
-
 struct ProgramFile {
   Graph graph;
   std::vector<Sizes> sizes;
-  std::map<std::string, InputRule> inputs;
+  InputRules inputs;
   double tolerance = 1e-5;
 };
 
@@ -37,8 +30,6 @@ ProgramFile load_program(const std::filesystem::path& path);
 
 // All `.fov` files below the folder, in order.
 std::vector<std::filesystem::path> programs_below(const std::filesystem::path& folder);
-
-ir::Arrays program_inputs(const ProgramFile& program, const Sizes& sizes, unsigned seed);
 
 // What the interpreter gives, or the code of its error.
 struct Outcome {
