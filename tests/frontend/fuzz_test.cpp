@@ -70,7 +70,8 @@ std::vector<Trial> trials_of(std::uint32_t seed) {
 std::string report(const Trial& trial, const std::string& what, std::uint32_t seed) {
   const Trial small = shrink(trial, what, number_from("FOVEA_FUZZ_SHRINK", 60));
   return fmt::format("FOVEA_FUZZ_SEED={} on {}{}\n{}\n{}\n{}", seed, trial.options.target,
-                     trial.options.fuse.value_or(true) ? "" : ", unfused", what, verdict(small), print(small));
+                     trial.options.fuse.value_or(true) ? "" : ", unfused", what, verdict(small),
+                     print(small));
 }
 
 // Of a file like those in tests/corpus.
