@@ -116,12 +116,13 @@ void RandomProgram::add(Value value) {
 RandomProgram::Value RandomProgram::input(const std::string& dtype, Axes axes,
                                           const std::string& rule, double size) {
   const std::string name = fmt::format("a{}", input_count_++);
-  // Layouts in an order of their own, now and then.
+  // Layouts in an order of their own, now and then; what hides another has that one's.
   Axes layout = axes;
   std::ranges::sort(layout, {}, [&](const std::string& axis) {
     return std::ranges::find(axes_, axis, &AxisInfo::name) - axes_.begin();
   });
-  if (layout.size() > 1 && chance(15)) std::swap(layout[0], layout[layout.size() - 1]);
+  const bool pairs = dtype == "bool" || rule.starts_with("hidden");
+  if (layout.size() > 1 && chance(15) && !pairs) std::swap(layout[0], layout[layout.size() - 1]);
   inputs_ += fmt::format("{} : {}[{}]\n", name, dtype, fmt::join(layout, ", "));
   rules_[name] = parse_rule(rule);
   return {name, std::move(axes), size};
