@@ -60,12 +60,6 @@ class ColumnsAcross final : public Plane {
     return scale == 1 ? value : Halide::cast<float>(value) * float(scale);
   }
 
-  // By bits that nobody but the machine knows to be 0: those of a negative block's number.
-  Expr rounded(const Expr& product) override {
-    const Expr zero = blocks_(point_.n / pieces_) >> 31;
-    return Halide::reinterpret<float>(Halide::reinterpret<int>(product) | zero);
-  }
-
   // One product per score instead of one per row operand and tile.
   Expr scaled_contraction(NodeId id, double scale, const ScopePtr& scope) override {
     const Contraction& sum = contraction(id, 1);

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "codegen/emit.h"
+#include "codegen/multiply_adds.h"
+#include "ir/deciding.h"
 #include "ir/error.h"
 #include "ir/ranges.h"
 #include "ir/region.h"
@@ -17,7 +19,13 @@ using namespace ir;
 Halide::Var var(AxisId axis) { return Halide::Var("a" + std::to_string(axis)); }
 
 Emitter::Emitter(const Graph& graph, bool exact)
-    : graph_(graph), exact_(exact), wraps_(ir::wrapping(graph)) {}
+    : graph_(graph), exact_(exact), wraps_(ir::wrapping(graph)), decides_(deciding(graph)) {}
+
+Expr rounded(const Expr& x) {
+  using Halide::Internal::Call;
+  const Expr mark = Call::make(Halide::Int(32), std::string(kRounded), {}, Call::PureExtern);
+  return Halide::reinterpret<float>(Halide::reinterpret<int>(x) | mark);
+}
 
 Halide::Type Emitter::type(Dtype dtype) const {
   if (dtype == Dtype::Bool) return Halide::Bool();
@@ -50,6 +58,9 @@ Expr Emitter::value(NodeId id, const ScopePtr& scope, bool annihilating) {
     result = compute(id, scope, annihilating);
   else if (graph_.node(id).type.dtype == Dtype::Bool)
     scope->confined.insert(id);
+  if (decides(id) && std::holds_alternative<Map>(graph_.node(id).op) &&
+      result.type() == Halide::Float(32))
+    result = rounded(result);
   return scope->memo[key] = result;
 }
 

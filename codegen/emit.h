@@ -43,6 +43,7 @@ class Emitter {
   std::vector<ir::AxisId> uniform;
 
   bool exact() const { return exact_; }
+  bool decides(ir::NodeId id) const { return decides_[static_cast<std::size_t>(id)]; }
   Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
   // `annihilating`: as the term of a sum; only of effect if exact.
   Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
@@ -60,7 +61,7 @@ class Emitter {
 
   const ir::Graph& graph_;
   bool exact_;
-  std::vector<bool> wraps_;  // by NodeId
+  std::vector<bool> wraps_, decides_;  // by NodeId
 };
 
 // The loop variable of an axis; the same wherever a kernel loops over it.
@@ -81,6 +82,8 @@ constexpr float kLowest = -std::numeric_limits<float>::max();
 Halide::Expr exp2_below(Halide::Expr x);
 // The same for any x: infinity from 2^128 up, 0 below 2^-125.5.
 Halide::Expr exp2_any(Halide::Expr x);
+// x, rounded to f32 before anything else is made of it (codegen/multiply_adds.h).
+Halide::Expr rounded(const Halide::Expr& x);
 // By the bits: Halide folds x != x to false.
 Halide::Expr not_a_number(Halide::Expr x);
 // Arithmetic of i32 that wraps around: of its own, Halide takes for granted that it does not.

@@ -106,7 +106,8 @@ Function lower_evaluate(TiledContext& context) {
 }
 
 Function lower_mask(const Source& source, const Kernel& kernel, const Region& region) {
-  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), {}, {}, {}};
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), {}, {}, {},
+                       std::vector<bool>(source.graph.nodes.size())};
   return lower_evaluate(context);
 }
 

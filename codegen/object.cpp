@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 
+#include "codegen/multiply_adds.h"
 #include "codegen/staging.h"
 #include "codegen/targets.h"
 #include "codegen/whole_vectors.h"
@@ -54,7 +55,7 @@ const llvm::Target& back_end(const std::string& triple) {
 std::unique_ptr<llvm::TargetMachine> machine(const MachineRow& row) {
   const std::string triple(row.triple);
   llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Fast;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;  // form_multiply_adds decides
   return std::unique_ptr<llvm::TargetMachine>(back_end(triple).createTargetMachine(
       triple, view(row.cpu), view(row.features), options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
       llvm::CodeGenOptLevel::Aggressive));
@@ -74,13 +75,12 @@ void set_attributes(llvm::Function& function, const MachineRow& row) {
   function.addFnAttr("min-legal-vector-width", bits);
 }
 
-// Multiply-adds may contract. A sum across lanes is a tree: in sequence it would take as many steps
-// as lanes, and its order is fixed either way.
+// A sum across lanes is a tree: in sequence it would take as many steps as lanes, and its order is
+// fixed either way.
 void set_float_flags(llvm::Function& function) {
   for (llvm::Instruction& instruction : llvm::instructions(function)) {
     if (!llvm::isa<llvm::FPMathOperator>(instruction)) continue;
     llvm::FastMathFlags flags;
-    flags.setAllowContract(true);
     if (const auto* call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction)) {
       const llvm::Intrinsic::ID id = call->getIntrinsicID();
       flags.setAllowReassoc(id == llvm::Intrinsic::vector_reduce_fadd ||
@@ -93,8 +93,9 @@ void set_float_flags(llvm::Function& function) {
   }
 }
 
-std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const MachineRow& row,
+std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const ir::Target& target,
                                    const llvm::TargetMachine& machine, llvm::LLVMContext& context) {
+  const MachineRow& row = machine_row(target);
   const llvm::MemoryBufferRef buffer(view(kernel.bytes), kernel.name);
   auto module = checked(llvm::parseBitcodeFile(buffer, context));
   module->setTargetTriple(view(row.triple));
@@ -110,7 +111,9 @@ std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const MachineRow& row,
     set_attributes(function, row);
     set_float_flags(function);
     join_halves(function);
+    if (target.fma) form_multiply_adds(function);
   }
+  drop_rounded(*module);
   for (llvm::GlobalVariable& variable : module->globals())
     if (!variable.isDeclaration()) variable.setLinkage(llvm::GlobalValue::InternalLinkage);
   return module;
@@ -136,12 +139,11 @@ void drop_unused(llvm::Module& module) {
 std::string emit(std::span<const Bitcode> kernels, const ir::Target& target,
                  llvm::CodeGenFileType type) {
   invariant(!kernels.empty(), "an object of no kernels");
-  const MachineRow& row = machine_row(target);
-  const auto machine = codegen::machine(row);
+  const auto machine = codegen::machine(machine_row(target));
   llvm::LLVMContext context;
-  auto module = read(kernels.front(), row, *machine, context);
+  auto module = read(kernels.front(), target, *machine, context);
   for (const Bitcode& kernel : kernels.subspan(1)) {
-    const bool failed = llvm::Linker::linkModules(*module, read(kernel, row, *machine, context));
+    const bool failed = llvm::Linker::linkModules(*module, read(kernel, target, *machine, context));
     invariant(!failed, "kernels of one object that do not link");
   }
   drop_unused(*module);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numbers>
 #include <span>
 #include <tuple>
 #include <utility>
@@ -114,8 +113,7 @@ Split Plane::split(const PlaneReduction& reduction) const {
   }
   std::ranges::sort(result.panel.factors);
   result.panel.negative = product.negative;
-  if (followed(reduction.node))
-    result.panel.scale = base_two(reduction.node) ? 1 : std::numbers::log2e;
+  if (followed(reduction.node)) result.panel.scale = context_.kept_scale(reduction.node);
   return result;
 }
 
@@ -131,7 +129,8 @@ PanelKey Plane::stored_panel(NodeId result) const {
   return key;
 }
 
-// Contractions inside others, and those that several panels need, are panels themselves.
+// Contractions inside others, and those that several panels need, are panels themselves; so are
+// values that decide here and in other kernels.
 void Plane::plan() {
   if (!revisit_)
     for (const PlaneReduction& reduction : context_.region.reductions)
@@ -162,11 +161,14 @@ void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found,
       exponent && followed(exponent->maximum) && !revisit_)
     return;
   const bool fold = std::holds_alternative<Reduce>(node.op);
-  if (fold && inside) {
+  // What other kernels compute too is computed as a whole.
+  const bool whole = !root && context_.alike[static_cast<std::size_t>(id)];
+  if ((fold || whole) && inside) {
     nested.insert(id);
     return;
   }
-  if (fold) found.insert(id);
+  if (fold || whole) found.insert(id);
+  if (whole) return;
   for (const NodeId input : node.inputs)
     find_contractions(input, false, found, nested, seen, inside || fold);
 }

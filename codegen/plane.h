@@ -99,9 +99,6 @@ class Plane {
   virtual void over_rows(const ir::PlaneReduction& reduction) = 0;
   virtual Halide::Expr packed(ir::NodeId id, double scale, const ScopePtr& scope);
   virtual Halide::Expr scaled_contraction(ir::NodeId id, double scale, const ScopePtr& scope);
-  // A product of column operands at point_ as if it had been stored: rounded, and no part of a
-  // multiply-add. Otherwise what is scaled alike on both sides would differ.
-  virtual Halide::Expr rounded(const Halide::Expr& product) { return product; }
   // An input of the plane at point_.
   virtual Halide::Expr plane_input(ir::NodeId id, const ScopePtr& scope);
 
@@ -118,7 +115,6 @@ class Plane {
   Split split(const ir::PlaneReduction& reduction) const;
   PanelKey stored_panel(ir::NodeId result) const;
   bool followed(ir::NodeId maximum) const { return context_.is_followed(maximum); }
-  bool base_two(ir::NodeId maximum) const { return context_.is_base_two(maximum); }
   static PanelKey single(ir::NodeId id, double scale = 1) { return {{{id, false}}, false, scale}; }
   void plan();
   void find_contractions(ir::NodeId id, bool root, std::set<ir::NodeId>& found,
@@ -169,6 +165,7 @@ class Plane {
   std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner, const ScopePtr& scope);
   Halide::Expr stable_argument(const ir::Stabilised& exponent, const ScopePtr& scope);
   Halide::Expr scaled(ir::NodeId id, double factor, const ScopePtr& scope);
+  bool contracts(ir::NodeId id) const;
   Halide::Expr chained(ir::NodeId id, double factor, const ScopePtr& scope);
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,

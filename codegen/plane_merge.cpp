@@ -45,8 +45,12 @@ void Plane::merge() {
         b("take" + std::to_string(id));
     const Expr before = old(vars), chunk = folds_[n](fold_arguments(state, {r, {}, {}}));
     both(vars) = Halide::Tuple(before, Halide::max(before, chunk));
-    a(vars) = exp2_below(both(vars)[0] - both(vars)[1]);
-    b(vars) = exp2_below(chunk - both(vars)[1]);
+    const auto weight = [&](const Expr& below) {
+      const double scale = context_.exponent_scale(id);
+      return exp2_below(scale == 1 ? below : below * float(scale));
+    };
+    a(vars) = weight(both(vars)[0] - both(vars)[1]);
+    b(vars) = weight(chunk - both(vars)[1]);
     Func f("max" + std::to_string(id));
     const Entry entry = present(state);
     const std::vector<Expr> at = state_at(state, entry);

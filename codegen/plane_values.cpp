@@ -7,6 +7,7 @@
 
 #include "codegen/plane.h"
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 
@@ -92,22 +93,21 @@ std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const Scope
 }
 
 Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
-  const PanelKey key = single(exponent.argument, exponent.base_two ? 1 : std::numbers::log2e);
+  const PanelKey key = single(exponent.argument, context_.kept_scale(exponent.maximum));
+  const double scale = context_.exponent_scale(exponent.maximum);
+  const auto times_scale = [&](const Expr& x) { return scale == 1 ? x : x * float(scale); };
   if (revisit_) {
-    // The same number again as the one that the maximum was taken of, to the last bit: a product
-    // that ends it is rounded before the difference, so the comparison keeps the two from becoming
-    // one multiply-add.
-    const Expr again = scaled(exponent.argument, key.scale, scope);
-    const Expr lowest = -std::numeric_limits<float>::infinity();
-    return Halide::select(again > lowest, again, lowest) -
-           context_.state_at(state_of(exponent.maximum), signature_, emitter_, scope, point_.r);
+    // The same number again as the one that the maximum was taken of, to the last bit.
+    const Expr again = rounded(scaled(exponent.argument, key.scale, scope));
+    return times_scale(again - context_.state_at(state_of(exponent.maximum), signature_, emitter_,
+                                                 scope, point_.r));
   }
   const Panel& x = panel(*wanted_.find(key));
   const Func& m = maxima_.at(exponent.maximum);
   std::vector<Expr> at{point_.r};
   for (const AxisId axis : context_.other_axes(graph_.node(exponent.maximum).type))
     at.push_back(context_.within(signature_, axis, scope->at[axis]));
-  return x.func(arguments(x.inner, scope)) - m(at);
+  return times_scale(rounded(x.func(arguments(x.inner, scope))) - m(at));
 }
 
 // value(id) * factor, with the factor folded into constants, packed rows and contractions.
@@ -147,6 +147,13 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
            Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
   if (as_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
+  // Multiples of equal numbers may round to what is no longer equal, and a difference is left of
+  // them. Only where a contraction takes the factor is a sum as exact as its terms anyway.
+  const auto decides = [&](NodeId input) { return emitter_.decides(input); };
+  const bool subtracts = as_map(node, Fn::Sub) != nullptr;
+  if (factor != 1 && (subtracts || as_map(node, Fn::Add)) &&
+      (!contracts(id) || (subtracts && std::ranges::any_of(node.inputs, decides))))
+    return times(emitter_.value(id, scope));
   if (as_map(node, Fn::Add) || as_map(node, Fn::Sub))
     if (const Expr chain = chained(id, factor, scope); chain.defined()) return chain;
   if (as_map(node, Fn::Add))
@@ -160,6 +167,17 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
                           scaled(node.inputs[2], factor, scope));
   }
   return times(emitter_.value(id, scope));
+}
+
+// Whether a contraction of this kernel is part of the value.
+bool Plane::contracts(NodeId id) const {
+  Worklist todo(graph_, {id});
+  while (const auto at = todo.next()) {
+    if (context_.source.leaves[*at] || !on_plane(*at)) continue;
+    if (std::holds_alternative<Reduce>(graph_.node(*at).op)) return true;
+    todo.add(graph_.node(*at).inputs);
+  }
+  return false;
 }
 
 Expr Plane::scaled_contraction(NodeId id, double scale, const ScopePtr& scope) {
@@ -191,7 +209,8 @@ bool Plane::is_column(NodeId id) const {
   return type.has(column_) && !type.has(row_);
 }
 
-// A column operand with features that is scaled where it is used (passes/defer_scaling).
+// A column operand with features that is scaled where it is used (passes/defer_scaling): as if the
+// product had been stored, or what is scaled alike on both sides would differ.
 Expr Plane::column_product(NodeId id, const ScopePtr& scope) {
   const Node& node = graph_.node(id);
   const bool divides = as_map(node, Fn::Div) != nullptr;

@@ -164,6 +164,7 @@ constexpr auto visit_tiled = [](auto& file, auto& tiled) {
     f.kind(state.fold, Tiled::State::Fold::min);
     f.number(state.follows);
     f.list(state.along, visit_number);
+    f.number(state.scale);
   });
   file.list(tiled.packed, visit_number);
   file.number(tiled.pair_work);

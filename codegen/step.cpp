@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "codegen/multiply_adds.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -24,6 +25,8 @@ using Kind = runtime::Argument::Kind;
 // each time: longer than this, it is a loop over them.
 constexpr int kLongest = 64;  // operands, those of a node that is used again counted once
 
+constexpr int kOfMark = 3;    // that `rounded` has beside its mark
+
 bool is_long(const Expr& value) {
   class Counter : public Halide::Internal::IRGraphVisitor {
    public:
@@ -32,7 +35,8 @@ bool is_long(const Expr& value) {
    protected:
     using IRGraphVisitor::include;
     void include(const Expr& e) override {
-      ++operands;
+      const auto* call = e.as<Halide::Internal::Call>();
+      operands += call && call->name == kRounded ? -kOfMark : 1;  // which costs nothing
       IRGraphVisitor::include(e);
     }
   } counter;

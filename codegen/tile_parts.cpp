@@ -16,13 +16,14 @@ std::vector<runtime::Tiled::State> state_rules(const TiledContext& context) {
   std::vector<Rule> rules;
   for (const State& state : context.states) {
     const ReduceFn fn = std::get<Reduce>(context.source.graph.node(state.reduction->node).op).fn;
-    Rule rule{state.buffer, Rule::Fold::sum, -1, {}};
+    Rule rule{state.buffer, Rule::Fold::sum, -1, {}, 1};
     if (fn == ReduceFn::Max) rule.fold = Rule::Fold::max;
     if (fn == ReduceFn::Min) rule.fold = Rule::Fold::min;
     const std::vector<AxisId> axes = context.state_axes(state);
     for (std::size_t n = 0; n < context.states.size(); n++) {
       if (context.states[n].reduction->node != state.reduction->maximum) continue;
       rule.follows = static_cast<int>(n);
+      rule.scale = static_cast<float>(context.exponent_scale(state.reduction->maximum));
       for (const AxisId axis : context.state_axes(context.states[n]))
         rule.along.push_back(static_cast<int>(std::ranges::find(axes, axis) - axes.begin()));
     }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <numbers>
 
+#include "ir/deciding.h"
 #include "ir/error.h"
 #include "ir/worklist.h"
 
@@ -169,6 +171,16 @@ bool TiledContext::is_base_two(NodeId maximum) const {
   return false;
 }
 
+double TiledContext::kept_scale(NodeId maximum) const {
+  return is_base_two(maximum) || exponent_scale(maximum) != 1 ? 1 : std::numbers::log2e;
+}
+
+double TiledContext::exponent_scale(NodeId maximum) const {
+  const bool shared = needs(source.graph, source.graph.node(maximum).inputs[0],
+                            [&](NodeId id) { return alike[static_cast<std::size_t>(id)]; });
+  return shared && !is_base_two(maximum) ? std::numbers::log2e : 1;
+}
+
 Expr TiledContext::state_at(const State& state, Signature& signature, const Emitter& emitter,
                             const ScopePtr& scope, const Expr& r) const {
   const std::vector<AxisId> axes = state_axes(state);
@@ -186,7 +198,7 @@ Expr TiledContext::state_value(const State& state, Signature& signature, const E
   const NodeId id = state.reduction->node;
   const Expr kept = state_at(state, signature, emitter, scope, r);
   if (is_followed(id)) {
-    const Expr value = is_base_two(id) ? kept : kept * 0.69314718056f;
+    const Expr value = kept_scale(id) == 1 ? kept : kept * 0.69314718056f;
     return Halide::select(kept <= -std::numeric_limits<float>::max(),
                           -std::numeric_limits<float>::infinity(), value);
   }
@@ -206,7 +218,8 @@ std::vector<NodeId> TiledContext::plane_results(bool late) const {
 
 TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
                            const std::function<int(runtime::Buffer)>& add) {
-  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {}};
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {},
+                       decided_alike(source.graph, kernel)};
   TiledFunctions functions;
   functions.step = lower_step(context, functions, false);
   if (!context.plane_results(true).empty())

@@ -57,6 +57,7 @@ struct TiledContext {
   std::function<int(runtime::Buffer)> add;
   std::vector<Packed> packed;
   std::vector<State> states;
+  std::vector<bool> alike;  // by node: what decides here, and is computed by other kernels too
 
   // A row operand times `scale` as `prepare` packs it, which from here on it does.
   const Packed& pack(ir::NodeId id, double scale);
@@ -82,6 +83,11 @@ struct TiledContext {
   // Whether some sum follows this maximum: its state is then in units of base 2.
   bool is_followed(ir::NodeId maximum) const;
   bool is_base_two(ir::NodeId maximum) const;
+  // What the scores that this maximum is taken of are kept times, and what a difference of two of
+  // them is multiplied by to be an exponent of 2. Scores that other kernels compute as well are
+  // kept as they are.
+  double kept_scale(ir::NodeId maximum) const;
+  double exponent_scale(ir::NodeId maximum) const;
   // A row accumulator at row r of the tile as it is kept, and as the value of its node.
   Halide::Expr state_at(const State& state, Signature& signature, const Emitter& emitter,
                         const ScopePtr& scope, const Halide::Expr& r) const;

@@ -53,8 +53,7 @@ class Walk {
   struct Folded {
     Halide::Func func;
     Dims dims;
-    int index = -1;    // of a Tuple whose first element is the maximum, in base two
-    double scale = 1;  // from natural scores to those
+    int index = -1;    // of a Tuple whose first element is the maximum
   };
   // A sum's term: what lacks its fastest axis, and what has it.
   struct Term {
@@ -65,7 +64,7 @@ class Walk {
   struct Softmax {
     ir::NodeId maximum;
     ir::NodeId score;
-    double scale;
+    double scale;  // of differences, to be exponents of 2
     Dims heads;
     Halide::Func scores, maxima;
   };

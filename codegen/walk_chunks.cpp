@@ -46,7 +46,7 @@ void Walk::sum_chunks(const PlaneReduction& reduction) {
   func(pure) = 0.f;
   func(pure) += part(arguments(dims, scope_of(dims), {}, rc.x));
   fold_over_chunks(func, dims, rc, stages);
-  folds_[reduction.node] = {func, dims, -1, 1};
+  folds_[reduction.node] = {func, dims, -1};
 }
 
 void Walk::follow(NodeId maximum) {
@@ -102,17 +102,19 @@ void Walk::merge_chunks(const Softmax& given, const Dims& dims,
   const Expr before = state(pure)[0];
   const Expr here = softmax.maxima(arguments(softmax.heads, scope, {}, rc.x));
   const Expr largest = Halide::max(before, here);
+  const Expr keep = exp2_below((before - largest) * float(softmax.scale));
+  const Expr take = exp2_below((here - largest) * float(softmax.scale));
   merged.push_back(largest);
   for (std::size_t n = 0; n < sums.size(); n++) {
     const Dims own = dims_of(graph_.node(sums[n]->node).type);
-    merged.push_back(state(pure)[n + 1] * exp2_below(before - largest) +
-                     chunk_sums[n](arguments(own, scope, {}, rc.x)) * exp2_below(here - largest));
+    merged.push_back(state(pure)[n + 1] * keep +
+                     chunk_sums[n](arguments(own, scope, {}, rc.x)) * take);
   }
   state(pure) = Halide::Tuple(merged);
   fold_over_chunks(state, dims, rc, stages);
-  folds_.try_emplace(softmax.maximum, Folded{state, dims, 0, softmax.scale});
+  folds_.try_emplace(softmax.maximum, Folded{state, dims, 0});
   for (std::size_t n = 0; n < sums.size(); n++)
-    folds_[sums[n]->node] = {state, dims, static_cast<int>(n) + 1, softmax.scale};
+    folds_[sums[n]->node] = {state, dims, static_cast<int>(n) + 1};
 }
 
 // Blocks fill the lanes, and chunks have whole ones.
@@ -162,8 +164,7 @@ Func Walk::scores(const Softmax& softmax) {
   const Expr at = r.y * now_.block + r.x;
   now_.local = at;
   const ScopePtr scope = scope_at(softmax.heads, at);
-  Expr value = Halide::cast<float>(emitter_.value(softmax.score, scope));
-  if (softmax.scale != 1) value = value * float(softmax.scale);
+  const Expr value = Halide::cast<float>(emitter_.value(softmax.score, scope));
   func(vars(softmax.heads, true, true)) = Halide::undef(Halide::Float(32));
   func(arguments(softmax.heads, scope, at, chunk())) = value;
   const bool friendly = softmax.heads.empty() || is_friendly(softmax.score, softmax.heads.front());
@@ -210,7 +211,9 @@ Func Walk::weights(const Softmax& softmax) {
   const Expr at = r.y * now_.block + r.x;
   const ScopePtr scope = scope_of(softmax.heads);
   const std::vector<Expr> here = arguments(softmax.heads, scope, at, chunk());
-  const Expr below = score(here) - largest(arguments(softmax.heads, scope, {}, chunk()));
+  const Expr below =
+      (rounded(score(here)) - largest(arguments(softmax.heads, scope, {}, chunk()))) *
+      float(softmax.scale);
   func(vars(softmax.heads, true, true)) = Halide::undef(Halide::Float(32));
   func(here) = Halide::select(position(at) < degree(), exp2_below(below), 0.f);
   across_block(func.update(), softmax.heads, r, true, true);

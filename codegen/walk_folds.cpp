@@ -55,8 +55,7 @@ Expr Walk::folded(const PlaneReduction& reduction, const ScopePtr& scope) {
   if (made.index < 0) return func(at);
   const Expr largest = func(at)[0];
   if (made.index == 0)
-    return Halide::select(largest <= kLowest, -std::numeric_limits<float>::infinity(),
-                          largest * float(1 / made.scale));
+    return Halide::select(largest <= kLowest, -std::numeric_limits<float>::infinity(), largest);
   // Scores that all fell to -inf are excluded, or too large for f32: which, the exact form tells.
   return Halide::select(largest <= kLowest && degree() > 0, not_trusted(), func(at)[made.index]);
 }
@@ -239,7 +238,7 @@ void Walk::accumulate_alone(const PlaneReduction& reduction) {
   finish(site, func, r.y);
   bound(func, dims);
   place_in_row(func);
-  folds_[reduction.node] = {func, dims, -1, 1};
+  folds_[reduction.node] = {func, dims, -1};
 }
 
 // The least or the largest integer of a walk, as checks of coordinates want it.
@@ -285,7 +284,7 @@ void Walk::find_bound(const PlaneReduction& reduction) {
   place_in_row(func);
   Func signed_again(name("signed", reduction.node));
   signed_again(pure) = disordered(func(pure));
-  folds_[reduction.node] = {signed_again, {}, -1, 1};
+  folds_[reduction.node] = {signed_again, {}, -1};
 }
 
 }  // namespace fovea::codegen

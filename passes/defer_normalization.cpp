@@ -9,6 +9,7 @@
 
 #include "ir/worklist.h"
 #include "passes/extents.h"
+#include "passes/planes.h"
 #include "passes/products.h"
 
 namespace fovea::passes {
@@ -56,21 +57,27 @@ struct Term {
 };
 using Terms = std::vector<Term>;
 
-bool folds(const Graph& graph, NodeId root, AxisId axis) {
+// Whether a value needs a fold over the axis; with `of_plane`, one of a pair plane.
+bool folds(const Graph& graph, NodeId root, AxisId axis, bool of_plane) {
+  ir::Leaves inputs(graph.nodes.size());
+  for (std::size_t id = 0; id < inputs.size(); ++id)
+    inputs[id] = std::holds_alternative<ir::Input>(graph.nodes[id].op);
   return ir::needs(graph, root, [&](NodeId id) {
     const auto* reduce = std::get_if<ir::Reduce>(&graph.node(id).op);
-    return reduce != nullptr && reduce->axis == axis;
+    return reduce != nullptr && reduce->axis == axis &&
+           (!of_plane || other_axis(graph, id, inputs));
   });
 }
 
 // Dividing after the sum costs the points of its result. A normaliser, which is folded over the
-// summed axis itself, moves at equal cost too: it lets one walk over the axis do for both.
+// summed axis itself, moves at equal cost too: it lets one walk over the axis do for both. That of
+// a plane moves whatever number of features the result has, which only a run may tell.
 bool pays(const Graph& graph, NodeId site, NodeId division, AxisId j) {
   const auto& result = graph.node(site).type.axes;
   const ir::Type& inside = graph.node(division).type;
   if (points(graph, result) < points(graph, inside.axes)) return true;
   const auto grows = [&](AxisId axis) { return !inside.has(axis) && !fixed_extent(graph, axis); };
-  return std::ranges::none_of(result, grows) && folds(graph, graph.node(division).inputs[1], j);
+  return folds(graph, graph.node(division).inputs[1], j, std::ranges::any_of(result, grows));
 }
 
 // Recognises: what is summed as a sum of terms that each have a divisor, or nothing.

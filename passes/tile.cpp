@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <numeric>
 #include <set>
+#include <string>
 
+#include "ir/deciding.h"
 #include "ir/region.h"
 
 namespace fovea::passes {
@@ -162,6 +164,40 @@ void share(const Graph& graph, const Region& region, Kernel& kernel) {
   }
 }
 
+// Values of both kernels' planes that decide in one of them. Each orientation adds up contractions
+// in an order of its own.
+bool decide_alike(const Graph& graph, const Kernel& a, const Kernel& b) {
+  const std::vector<bool> of_a = computed_by(graph, a), of_b = computed_by(graph, b);
+  const std::vector<bool> decides = deciding(graph);
+  for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
+    const auto n = static_cast<std::size_t>(id);
+    if (decides[n] && of_a[n] && of_b[n] && is_on_plane(graph, a, id)) return true;
+  }
+  return false;
+}
+
+// By kernel, why it has rows across the lanes however few they are; empty where it need not.
+std::vector<std::string> rows_across(const Graph& graph) {
+  std::vector<std::string> why(graph.kernels.size());
+  for (std::size_t n = 0; n < why.size(); ++n) {
+    const Kernel& kernel = graph.kernels[n];
+    if (kernel.row == kNone) continue;
+    if (has_fixed_rows(graph, kernel)) why[n] = "they are many";
+    if (folds_rows(region_of(graph, kernel))) why[n] = "it folds over rows too";
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::size_t n = 0; n < why.size(); ++n) {
+      if (graph.kernels[n].row == kNone || !why[n].empty()) continue;
+      for (std::size_t m = 0; m < why.size() && why[n].empty(); ++m)
+        if (!why[m].empty() && decide_alike(graph, graph.kernels[n], graph.kernels[m]))
+          why[n] = "its scores are to be those of " + graph.kernels[m].name;
+      changed = changed || !why[n].empty();
+    }
+  }
+  return why;
+}
+
 }  // namespace
 
 Graph tile(const Graph& graph, const Target&) {
@@ -201,13 +237,15 @@ bool prefers_half(std::int64_t rows) {
 
 Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
   Graph result = tile_half(graph, target);
-  for (Kernel& kernel : result.kernels) {
+  const std::vector<std::string> why_rows = rows_across(graph);
+  for (std::size_t n = 0; n < result.kernels.size(); ++n) {
+    Kernel& kernel = result.kernels[n];
     if (kernel.row == kNone || has_fixed_rows(graph, kernel)) continue;
-    const Region region = region_of(graph, kernel);
-    if (folds_rows(region)) {
-      kernel.reason += "; rows across the lanes: it folds over rows too";
+    if (!why_rows[n].empty()) {
+      kernel.reason += "; rows across the lanes: " + why_rows[n];
       continue;
     }
+    const Region region = region_of(graph, kernel);
     kernel.lanes = Lanes::Columns;
     kernel.carries = false;  // nothing to share among so few rows
     kernel.row_tile = single_row && fixed_or(graph, kernel.row, 1) <= 1 ? 1 : kFewRowTile;

@@ -188,7 +188,7 @@ void TileMemory::follow(const Tiled::State& state, std::size_t at, std::byte* in
   for (std::int64_t run = 0; run < runs; ++run, own += length, other += length) {
     const std::int64_t m = index_in_maximum(state, run, dims);
     const float a = own_maximum[m], b = part_maximum[m], both = b > a ? b : a;
-    const float keep = weight(a - both), take = weight(b - both);
+    const float keep = weight((a - both) * state.scale), take = weight((b - both) * state.scale);
     combine_all(own, other, length, [=](float x, float y) { return x * keep + y * take; });
   }
 }

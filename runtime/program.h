@@ -135,10 +135,11 @@ struct Tiled {
     enum class Fold : std::uint8_t { sum, max, min };
     int buffer = -1;
     Fold fold = Fold::sum;
-    // Of a sum of multiples of exp2(x - m): m as an index into `states`, and for each of m's
-    // dimensions the one of this buffer that it runs along. -1: of nothing.
+    // Of a sum of multiples of exp2(scale * (x - m)): m as an index into `states`, and for each of
+    // m's dimensions the one of this buffer that it runs along. -1: of nothing.
     int follows = -1;
     std::vector<int> along;
+    float scale = 1;
   };
   std::vector<State> states;
   std::vector<int> packed;  // what else prepare writes to scratch
