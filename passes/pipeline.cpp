@@ -15,6 +15,7 @@
 #include "ir/verify.h"
 #include "passes/block_mask.h"
 #include "passes/carry.h"
+#include "passes/compensate_scans.h"
 #include "passes/defer_normalization.h"
 #include "passes/fuse.h"
 #include "passes/order_sums.h"
@@ -34,6 +35,7 @@ constexpr Pass kPipeline[] = {
     {"defer_normalization", defer_normalization, "divide per row"},  // before fuse: frees the sum
     {"simplify", simplify, "fold what the two above have opened"},
     {"order_sums", order_sums, "fold planes before what lies beside them"},
+    {"compensate_scans", compensate_scans, "keep what prefix sums round away, for differences"},
     {"fuse", fuse, "partition into kernels that store nothing on a pair plane"},
     {"block_mask", block_mask, "find the masks that decide which blocks are visited"},
     {"carry", carry, "sum blocks once that all later rows see"},
