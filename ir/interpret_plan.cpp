@@ -58,7 +58,10 @@ std::array<bool, 3> passes_terms(const Node& node, bool term) {
       [&](const Scan&) {
         return std::array<bool, 3>{true, false, false};
       },
-      [&](const Read&) { return kNo; }, [&](const TopK&) { return kNo; });
+      [&](const Read&) {
+        return std::array<bool, 3>{term, false, false};
+      },
+      [&](const TopK&) { return kNo; });
 }
 
 // Whether being a term can make a difference to each node.
@@ -69,8 +72,9 @@ std::vector<bool> find_terms(const Graph& graph) {
     const Map* map = as_map(graph, id);
     bool any = map != nullptr && (map->fn == Fn::Mul || map->fn == Fn::Div) &&
                node.type.dtype == Dtype::F32;
-    const std::array<bool, 3> passes = passes_terms(node, map != nullptr);
-    for (std::size_t n = 0; map != nullptr && n < node.inputs.size(); ++n) {
+    const bool hands_on = map != nullptr || std::holds_alternative<Read>(node.op);
+    const std::array<bool, 3> passes = passes_terms(node, hands_on);
+    for (std::size_t n = 0; hands_on && n < std::min(node.inputs.size(), passes.size()); ++n) {
       any = any || (passes[n] && matters[static_cast<std::size_t>(node.inputs[n])]);
     }
     matters.push_back(any);

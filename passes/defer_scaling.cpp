@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/rewrite.h"
+#include "passes/keep_zeros.h"
 #include "passes/products.h"
 #include "passes/stored.h"
 
@@ -65,7 +66,7 @@ class Finder {
   }
 
   std::optional<Scaling> scaling(NodeId id) const {
-    const Node& node = graph_.node(id);
+    const Node& node = graph_.node(without_zeros(graph_, id).value_or(id));
     const bool divides = is_map(node, Fn::Div);
     if (node.type.dtype != Dtype::F32 || !(divides || is_map(node, Fn::Mul))) return {};
     for (const std::size_t n : {0, 1}) {
@@ -135,7 +136,7 @@ class Finder {
 
 Graph defer_scaling(const Graph& graph, const Target&) {
   const Finder find(graph);
-  std::set<NodeId> scales;
+  std::set<NodeId> scales, guarded;
   std::vector<Kernel> kernels;
   bool changed = false;
   for (Kernel kernel : graph.kernels) {
@@ -143,6 +144,7 @@ Graph defer_scaling(const Graph& graph, const Target&) {
     changed = changed || found;
     kernel.slots.clear();
     if (found) {
+      if (without_zeros(graph, kernel.results[0])) guarded.insert(kernel.results[0]);
       const NodeId scale = found->scale;
       const bool there = find.is_stored(scale) || graph.node(scale).inputs.empty();
       if (there || !scales.insert(scale).second) continue;
@@ -152,7 +154,13 @@ Graph defer_scaling(const Graph& graph, const Target&) {
   }
   if (!changed) return graph;
   auto ordered = in_order(graph, std::move(kernels));
-  return ordered ? with_kernels(graph, std::move(*ordered)) : graph;
+  if (!ordered) return graph;
+  // A kernel that has both factors needs no test for zeros.
+  Graph result = graph;
+  result.kernels = std::move(*ordered);
+  return rewrite(result, [&](Builder&, NodeId id, const Node&, const std::vector<NodeId>& inputs) {
+    return guarded.contains(id) ? std::optional(inputs[2]) : std::nullopt;
+  });
 }
 
 }  // namespace fovea::passes

@@ -7,6 +7,7 @@
 #include "ir/region.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
+#include "passes/keep_zeros.h"
 #include "passes/partition.h"
 #include "passes/stored.h"
 
@@ -208,7 +209,7 @@ Graph fuse(const Graph& graph, const Target& target) {
     std::set<NodeId> needed =
         stores_in_tiles ? needed_with_planes(partition) : stored_nodes(partition, true);
     if (auto kernels = Fuser(partition, std::move(needed)).kernels())
-      return with_kernels(graph, std::move(*kernels));
+      return keep_zeros(with_kernels(graph, std::move(*kernels)));
   }
   return partition_unfused(graph, target);
 }
@@ -218,7 +219,7 @@ Graph partition_unfused(const Graph& graph, const Target&) {
   const Partition partition{graph, no_planes(graph), Walks(graph), {}};
   auto kernels = Fuser(partition, stored_nodes(partition, false)).kernels();
   invariant(kernels.has_value(), "kernels off the plane depend on each other in a circle");
-  Graph result = with_kernels(graph, std::move(*kernels));
+  Graph result = keep_zeros(with_kernels(graph, std::move(*kernels)));
   for (Kernel& kernel : result.kernels) kernel.reason = "unfused on request";
   return result;
 }

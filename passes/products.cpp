@@ -32,21 +32,6 @@ bool is_nonzero_number(const Node& node) {
   return c && *c != 0 && std::isfinite(*c);
 }
 
-// A number, max(l, positive number), or where(l == 0, number, l), as softmax keeps empty rows.
-bool is_never_zero(const Builder& b, NodeId id) {
-  const Node& node = b[id];
-  if (is_nonzero_number(node)) return true;
-  if (is_map(node, Fn::Max)) {
-    return std::ranges::any_of(node.inputs, [&](NodeId in) { return number(b[in]) > 0.0; });
-  }
-  if (!is_map(node, Fn::Where)) return false;
-  const Node& condition = b[node.inputs[0]];
-  const NodeId instead = node.inputs[1], l = node.inputs[2];
-  if (!is_map(condition, Fn::Eq) || !is_nonzero_number(b[instead])) return false;
-  const NodeId x = condition.inputs[0], y = condition.inputs[1];
-  return (x == l && is_number(b[y], 0)) || (y == l && is_number(b[x], 0));
-}
-
 NodeId unless_zero(Builder& into, NodeId y, NodeId scaled) {
   const NodeId zero = into.constant(0);
   return into.map(Fn::Where, {into.map(Fn::Eq, {y, zero}), zero, scaled});
@@ -74,6 +59,20 @@ bool is_map(const Node& node, Fn fn) {
 }
 
 bool is_number(const Node& node, double value) { return number(node) == value; }
+
+bool is_never_zero(const Builder& b, NodeId id) {
+  const Node& node = b[id];
+  if (is_nonzero_number(node)) return true;
+  if (is_map(node, Fn::Max)) {
+    return std::ranges::any_of(node.inputs, [&](NodeId in) { return number(b[in]) > 0.0; });
+  }
+  if (!is_map(node, Fn::Where)) return false;
+  const Node& condition = b[node.inputs[0]];
+  const NodeId instead = node.inputs[1], l = node.inputs[2];
+  if (!is_map(condition, Fn::Eq) || !is_nonzero_number(b[instead])) return false;
+  const NodeId x = condition.inputs[0], y = condition.inputs[1];
+  return (x == l && is_number(b[y], 0)) || (y == l && is_number(b[x], 0));
+}
 
 NodeId times_outside(Builder& into, NodeId y, NodeId c) {
   const NodeId scaled = into.map(Fn::Mul, {y, c});

@@ -25,6 +25,10 @@ namespace fovea::passes {
 bool is_map(const ir::Node& node, ir::Fn fn);
 bool is_number(const ir::Node& node, double value);
 
+// Whether a value is known never to be 0: a number, max(l, positive number), or
+// where(l == 0, number, l), as softmax keeps empty rows.
+bool is_never_zero(const ir::Builder& b, ir::NodeId id);
+
 // y * c and y / l, taken out of the sum y.
 ir::NodeId times_outside(ir::Builder& into, ir::NodeId y, ir::NodeId c);
 ir::NodeId divide_outside(ir::Builder& into, ir::NodeId y, ir::NodeId l);

@@ -1,0 +1,272 @@
+#include "passes/keep_zeros.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ir/build.h"
+#include "ir/error.h"
+#include "ir/region.h"
+#include "ir/rewrite.h"
+#include "passes/products.h"
+#include "passes/stored.h"
+
+namespace fovea::passes {
+namespace {
+
+using ir::Builder;
+using ir::Fn;
+using ir::Graph;
+using ir::kNone;
+using ir::Node;
+using ir::NodeId;
+
+// Which inputs of a term's part are parts of the term too.
+bool passes_on(const Node& node, std::size_t n) {
+  if (std::holds_alternative<ir::Read>(node.op)) return n == 0;
+  const auto* map = std::get_if<ir::Map>(&node.op);
+  if (!map || !ir::is_float(node.type.dtype)) return false;
+  switch (map->fn) {
+    case Fn::Mul:
+    case Fn::Add:
+    case Fn::Sub:
+    case Fn::Neg:
+    case Fn::Cast:
+      return true;
+    case Fn::Div:
+      return n == 0;
+    case Fn::Where:
+      return n > 0;
+    default:
+      return false;
+  }
+}
+
+bool is_zero_test(const Graph& graph, NodeId id, NodeId of) {
+  const Node& node = graph.node(id);
+  return is_map(node, Fn::Eq) && node.inputs[0] == of && is_number(graph.node(node.inputs[1]), 0);
+}
+
+// Which factors 0 has to be kept from: those that are infinite, or NaN, other than by overflow.
+class Singular {
+ public:
+  explicit Singular(const Builder& b) : b_(b) {}
+
+  // Tensors of the user may hold anything. What is computed of them is not suspected for their
+  // sake.
+  bool operator()(NodeId factor) {
+    const Node& node = b_[factor];
+    if (std::holds_alternative<ir::Input>(node.op)) return true;
+    if (std::holds_alternative<ir::Read>(node.op)) return (*this)(node.inputs[0]);
+    return has_pole(factor);
+  }
+
+ private:
+  bool has_pole(NodeId id) {
+    if (const auto known = known_.find(id); known != known_.end()) return known->second;
+    return known_[id] = find_pole(id);
+  }
+
+  bool find_pole(NodeId id) {
+    const Node& node = b_[id];
+    if (std::holds_alternative<ir::Read>(node.op)) return has_pole(node.inputs[0]);
+    if (const auto* constant = std::get_if<ir::Constant>(&node.op))
+      return !std::isfinite(constant->value);
+    const auto* map = std::get_if<ir::Map>(&node.op);
+    if (!map) return false;
+    switch (map->fn) {
+      case Fn::Div:
+        return has_pole(node.inputs[0]) || !is_never_zero(b_, node.inputs[1]);
+      case Fn::Rsqrt:
+        return !is_never_zero(b_, node.inputs[0]);
+      case Fn::Log:
+      case Fn::Log1p:
+      case Fn::Pow:
+      case Fn::Atanh:
+        return true;
+      case Fn::Tanh:
+      case Fn::Sigmoid:
+      case Fn::Erf:
+      case Fn::Sin:
+      case Fn::Cos:
+      case Fn::Atan:
+      case Fn::Exp:
+      case Fn::Exp2:
+        return false;
+      default:
+        return std::ranges::any_of(node.inputs, [&](NodeId in) { return has_pole(in); });
+    }
+  }
+
+  const Builder& b_;
+  std::map<NodeId, bool> known_;
+};
+
+class Rewrite {
+ public:
+  explicit Rewrite(const Graph& graph) : graph_(graph), stored_(all_results(graph)), into_(graph) {
+    for (const ir::Kernel& kernel : graph.kernels)
+      for (const NodeId id : kernel.results)
+        if (ir::is_on_plane(graph, kernel, id)) on_planes_.insert(id);
+  }
+
+  Graph operator()() {
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) copy(id);
+    if (zeroed_.empty()) return graph_;
+    std::vector<ir::Output> outputs = graph_.outputs;
+    for (ir::Output& output : outputs) output.node = copied(output.node);
+    std::vector<ir::Kernel> kernels = graph_.kernels;
+    for (ir::Kernel& kernel : kernels) {
+      for (NodeId* mask : {&kernel.visible, &kernel.solid})
+        if (*mask != kNone) *mask = copied(*mask);
+      for (NodeId& id : kernel.results) id = zeroed_.contains(id) ? zeroed_[id] : copied(id);
+    }
+    store_beside(outputs, kernels);
+    return into_.finish(std::move(outputs), std::move(kernels));
+  }
+
+ private:
+  NodeId copied(NodeId id) const { return to_[static_cast<std::size_t>(id)]; }
+
+  void copy(NodeId id) {
+    const Node& node = graph_.node(id);
+    std::vector<NodeId> inputs;
+    for (const NodeId input : node.inputs) inputs.push_back(copied(input));
+    const auto* reduce = std::get_if<ir::Reduce>(&node.op);
+    const bool sums =
+        std::holds_alternative<ir::Scan>(node.op) || (reduce && reduce->fn == ir::ReduceFn::Sum);
+    if (sums && ir::is_float(node.type.dtype)) inputs[0] = term(node.inputs[0]);
+    to_.push_back(into_.copy(node, inputs));
+    for (ir::AxisId axis = 0; axis < static_cast<ir::AxisId>(graph_.axes.size()); ++axis)
+      if (graph_.axis(axis).degree == id) into_.set_degree(axis, to_.back());
+  }
+
+  // A part of a term in the new graph: what is stored is 0 where it should be.
+  NodeId term(NodeId id) {
+    if (const auto known = terms_.find(id); known != terms_.end()) return known->second;
+    const NodeId made = on_planes_.contains(id) ? copied(id)
+                        : stored_.contains(id)  ? zeroed(id)
+                                                : parts(id, false);
+    return terms_[id] = made;
+  }
+
+  NodeId zeroed(NodeId id) {
+    const NodeId made = parts(id, true);
+    if (made != copied(id)) zeroed_.emplace(id, made);
+    return made;
+  }
+
+  // The value of parts of the term. With `explicitly`, products say themselves where they are 0.
+  NodeId parts(NodeId id, bool explicitly) {
+    if (explicitly && without_zeros(graph_, id)) return copied(id);
+    const Node& node = graph_.node(id);
+    std::vector<NodeId> inputs;
+    for (std::size_t n = 0; n < node.inputs.size(); ++n) {
+      const NodeId input = node.inputs[n];
+      if (!passes_on(node, n))
+        inputs.push_back(copied(input));
+      else
+        inputs.push_back(explicitly && !stored_.contains(input) ? parts(input, true) : term(input));
+    }
+    const bool changed =
+        !std::ranges::equal(node.inputs, inputs, {}, [&](NodeId old) { return copied(old); });
+    const NodeId plain = changed ? into_.copy(node, inputs) : copied(id);
+    return explicitly ? guarded(node, inputs, plain) : plain;
+  }
+
+  NodeId guarded(const Node& node, const std::vector<NodeId>& inputs, NodeId product) {
+    const bool divides = is_map(node, Fn::Div);
+    if (!ir::is_float(node.type.dtype) || !(divides || is_map(node, Fn::Mul))) return product;
+    const NodeId x = inputs[0], y = inputs[1], zero = into_.constant(0);
+    const bool first = divides ? !is_never_zero(into_, y) : is_singular_(y);
+    const bool second = !divides && is_singular_(x);
+    if (!first && !second) return product;
+    const auto is_zero = [&](NodeId of) { return into_.map(Fn::Eq, {of, zero}); };
+    const NodeId none =
+        first && second ? into_.map(Fn::Or, {is_zero(x), is_zero(y)}) : is_zero(first ? x : y);
+    return into_.map(Fn::Where, {none, zero, product});
+  }
+
+  // Products that are needed as they are, too.
+  void store_beside(const std::vector<ir::Output>& outputs, std::vector<ir::Kernel>& kernels) {
+    const std::set<NodeId> live = live_nodes(outputs, kernels);
+    for (std::size_t n = 0, count = kernels.size(); n < count; ++n) {
+      for (const NodeId id : graph_.kernels[n].results) {
+        if (!zeroed_.contains(id) || !live.contains(copied(id))) continue;
+        if (kernels[n].row != kNone) {
+          kernels[n].results.push_back(copied(id));
+        } else {
+          ir::Kernel beside = kernels[n];
+          beside.results = {copied(id)};
+          kernels.push_back(std::move(beside));
+        }
+      }
+    }
+  }
+
+  std::set<NodeId> live_nodes(const std::vector<ir::Output>& outputs,
+                              const std::vector<ir::Kernel>& kernels) const {
+    std::set<NodeId> live;
+    std::vector<NodeId> todo;
+    for (const ir::Output& output : outputs) todo.push_back(output.node);
+    for (const ir::Axis& axis : graph_.axes)
+      if (axis.degree != kNone) todo.push_back(copied(axis.degree));
+    for (const ir::Kernel& kernel : kernels) {
+      todo.insert(todo.end(), kernel.results.begin(), kernel.results.end());
+      for (const NodeId mask : {kernel.visible, kernel.solid})
+        if (mask != kNone) todo.push_back(mask);
+    }
+    std::set<NodeId> guards;
+    for (const auto& [id, made] : zeroed_)
+      if (is_map(into_[made], Fn::Where)) guards.insert(made);
+    while (!todo.empty()) {
+      const NodeId id = todo.back();
+      todo.pop_back();
+      if (!live.insert(id).second) continue;
+      // The product that is guarded is not for others.
+      const NodeId of = guards.contains(id) ? into_[id].inputs[2] : id;
+      todo.insert(todo.end(), into_[of].inputs.begin(), into_[of].inputs.end());
+    }
+    return live;
+  }
+
+  const Graph& graph_;
+  const std::set<NodeId> stored_;
+  std::set<NodeId> on_planes_;  // outputs, which are not stored twice
+  Builder into_;
+  Singular is_singular_{into_};
+  std::vector<NodeId> to_;
+  std::map<NodeId, NodeId> terms_, zeroed_;  // by old node, in the new graph
+};
+
+}  // namespace
+
+Graph keep_zeros(const Graph& graph) {
+  const Graph rewritten = Rewrite(graph)();
+  if (rewritten == graph) return graph;
+  auto ordered = in_order(rewritten, rewritten.kernels);
+  invariant(ordered.has_value(), "stored products do not need each other in a circle");
+  return ir::with_kernels(rewritten, std::move(*ordered));
+}
+
+// where(x == 0, 0, x * y) or where(x == 0 || y == 0, 0, x * y) or where(x == 0, 0, x / y)
+std::optional<NodeId> without_zeros(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (!is_map(node, Fn::Where) || !is_number(graph.node(node.inputs[1]), 0)) return {};
+  const Node& product = graph.node(node.inputs[2]);
+  const Node& none = graph.node(node.inputs[0]);
+  const bool divides = is_map(product, Fn::Div), multiplies = is_map(product, Fn::Mul);
+  if (!divides && !multiplies) return {};
+  const auto tests = [&](NodeId test, std::size_t n) {
+    return is_zero_test(graph, test, product.inputs[n]);
+  };
+  const bool guards =
+      tests(node.inputs[0], 0) || (multiplies && tests(node.inputs[0], 1)) ||
+      (multiplies && is_map(none, Fn::Or) && tests(none.inputs[0], 0) && tests(none.inputs[1], 1));
+  return guards ? std::optional(node.inputs[2]) : std::nullopt;
+}
+
+}  // namespace fovea::passes
