@@ -14,7 +14,7 @@ void check_reference(const CorpusReference& reference) {
       load_program(FOVEA_SOURCE_DIR "/tests/corpus/published/" + reference.program + ".fov");
   for (const Sizes& sizes : program.sizes) {
     CAPTURE(describe(sizes));
-    const ir::Arrays inputs = program_inputs(program, sizes, 1);
+    const ir::Arrays inputs = make_inputs(program.graph, program.inputs, sizes, 1);
     const ir::Arrays found = ir::interpret(program.graph, inputs, sizes);
     const auto what = difference(found, reference.compute(inputs, sizes), reference.tolerance);
     CHECK_MESSAGE(!what, what.value_or(""));
