@@ -50,6 +50,14 @@ bool is_zero_test(const Graph& graph, NodeId id, NodeId of) {
   return is_map(node, Fn::Eq) && node.inputs[0] == of && is_number(graph.node(node.inputs[1]), 0);
 }
 
+// Whether a condition holds only where one does that is as wanted.
+template <class Holds>
+bool has_conjunct(const Graph& graph, NodeId condition, const Holds& holds) {
+  const Node& node = graph.node(condition);
+  if (!is_map(node, Fn::And)) return holds(node);
+  return has_conjunct(graph, node.inputs[0], holds) || has_conjunct(graph, node.inputs[1], holds);
+}
+
 // Which factors 0 has to be kept from: those that are infinite, or NaN, other than by overflow.
 class Singular {
  public:
@@ -161,7 +169,7 @@ class Rewrite {
 
   // The value of parts of the term. With `explicitly`, products say themselves where they are 0.
   NodeId parts(NodeId id, bool explicitly) {
-    if (explicitly && without_zeros(graph_, id)) return copied(id);
+    if (explicitly && (without_zeros(graph_, id) || is_excluded(id))) return copied(id);
     const Node& node = graph_.node(id);
     std::vector<NodeId> inputs;
     for (std::size_t n = 0; n < node.inputs.size(); ++n) {
@@ -177,12 +185,38 @@ class Rewrite {
     return explicitly ? guarded(node, inputs, plain) : plain;
   }
 
+  // Which of the two operands of a product or quotient may be 0 beside one that is singular.
+  struct Suspects {
+    bool first, second;
+  };
+  Suspects suspects(bool divides, NodeId x, NodeId y) {
+    return {!is_never_zero(into_, x) && (divides ? !is_never_zero(into_, y) : is_singular_(y)),
+            !divides && !is_never_zero(into_, y) && is_singular_(x)};
+  }
+
+  // where(… && x != 0, x * y, 0), as simplify makes of where(…, where(x == 0, 0, x * y), 0).
+  bool is_excluded(NodeId id) {
+    const Node& node = graph_.node(id);
+    if (!is_map(node, Fn::Where) || !is_number(graph_.node(node.inputs[2]), 0)) return false;
+    const Node& product = graph_.node(node.inputs[1]);
+    const bool divides = is_map(product, Fn::Div);
+    if (!divides && !is_map(product, Fn::Mul)) return false;
+    const auto excludes = [&](NodeId factor) {
+      return has_conjunct(graph_, node.inputs[0], [&](const Node& test) {
+        return is_map(test, Fn::Ne) && test.inputs[0] == factor &&
+               is_number(graph_.node(test.inputs[1]), 0);
+      });
+    };
+    const NodeId x = product.inputs[0], y = product.inputs[1];
+    const auto [first, second] = suspects(divides, copied(x), copied(y));
+    return (!first || excludes(x)) && (!second || excludes(y));
+  }
+
   NodeId guarded(const Node& node, const std::vector<NodeId>& inputs, NodeId product) {
     const bool divides = is_map(node, Fn::Div);
     if (!ir::is_float(node.type.dtype) || !(divides || is_map(node, Fn::Mul))) return product;
     const NodeId x = inputs[0], y = inputs[1], zero = into_.constant(0);
-    const bool first = divides ? !is_never_zero(into_, y) : is_singular_(y);
-    const bool second = !divides && is_singular_(x);
+    const auto [first, second] = suspects(divides, x, y);
     if (!first && !second) return product;
     const auto is_zero = [&](NodeId of) { return into_.map(Fn::Eq, {of, zero}); };
     const NodeId none =
