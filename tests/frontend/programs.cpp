@@ -47,6 +47,10 @@ void read_directive(ProgramFile& program, const std::string& line,
   words >> hash >> what;
   if (hash != "#") return;
   if (what == "sizes") program.sizes.push_back(sizes_of(words, path));
+  if (what == "seed") {
+    words >> name;
+    program.seed = static_cast<unsigned>(number(name, path));
+  }
   if (what == "tolerance") {
     words >> name;
     program.tolerance = number(name, path);
@@ -104,7 +108,7 @@ std::optional<std::string> stage_differs(const ProgramFile& program) {
     for (const ir::Axis& axis : program.graph.axes)
       if (axis.extent.empty() && axis.degree == ir::kNone)
         sizes[axis.name] = extents[sizes.size() % std::size(extents)];
-    examples.push_back({sizes, make_inputs(program.graph, program.inputs, sizes, 1)});
+    examples.push_back({sizes, make_inputs(program.graph, program.inputs, sizes, program.seed)});
   }
   constexpr double kTolerance = 1e-9;
   return passes::differing_stage(program.graph, examples, kTolerance);
@@ -159,7 +163,7 @@ std::optional<std::string> program_differs(const ProgramFile& program,
   if (auto what = stage_differs(program)) return what;
   std::vector<Example> examples;
   for (const Sizes& sizes : program.sizes) {
-    Example example{sizes, make_inputs(program.graph, program.inputs, sizes, 1), {}};
+    Example example{sizes, make_inputs(program.graph, program.inputs, sizes, program.seed), {}};
     example.expected =
         outcome_of([&] { return ir::interpret(program.graph, example.inputs, sizes); });
     examples.push_back(std::move(example));

@@ -5,6 +5,7 @@
 //
 //   # sizes i=33 j=17            one more set of extents; without any, a usual choice of them
 //   # input n = below 5          what an input holds (tests/frontend/input_rules.h)
+//   # seed 2                     of the random inputs, 1 without: for draws that f32 can tell apart
 //   # tolerance 1e-4             of the largest element, 1e-5 without; the reason stands beside it
 #pragma once
 
@@ -23,6 +24,7 @@ struct ProgramFile {
   Graph graph;
   std::vector<Sizes> sizes;
   InputRules inputs;
+  unsigned seed = 1;
   double tolerance = 1e-5;
 };
 
