@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "codegen/tiled.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 namespace {
@@ -23,6 +24,7 @@ class Finish {
         graph_(context.source.graph),
         row_(context.kernel.row),
         shared_(context.kernel.shared),
+        unbounded_{row_},
         signature_(graph_, context.source.places),
         emitter_(graph_, false),
         first_row_(signature_.number(Kind::row, 0, "row")) {
@@ -48,7 +50,7 @@ class Finish {
 
  private:
   Expr resolve(NodeId id, const ScopePtr& scope) {
-    if (context_.source.leaves[id]) return signature_.load(id, scope, {row_});
+    if (context_.source.leaves[id]) return signature_.load(id, scope, unbounded_);
     const Expr r = scope->at[row_] - first_row_;
     for (const State& state : context_.states)
       if (state.reduction->node == id)
@@ -102,7 +104,49 @@ class Finish {
     return maxima;
   }
 
-  // Marks rows whose scores all fell to -inf: masked, or too large for f32. The buffer.
+  // Whether a row's coordinates, inputs and states tell a condition.
+  bool is_of_rows(NodeId condition) const {
+    Worklist todo(graph_, {condition});
+    while (const auto at = todo.next()) {
+      const Node& node = graph_.node(*at);
+      for (const AxisId axis : node.type.axes)
+        if (!is_walked(axis)) return false;
+      if (context_.source.leaves[*at]) continue;
+      if (!std::holds_alternative<Map>(node.op) && !std::holds_alternative<Index>(node.op) &&
+          !std::holds_alternative<Constant>(node.op))
+        return false;
+      todo.add(node.inputs);
+    }
+    return true;
+  }
+
+  // Of what must hold for a score to count, that which the row alone tells.
+  Expr shows_row(NodeId condition, const ScopePtr& scope) {
+    const Node& node = graph_.node(condition);
+    const auto* map = std::get_if<Map>(&node.op);
+    if (map && map->fn == Fn::And)
+      return shows_row(node.inputs[0], scope) && shows_row(node.inputs[1], scope);
+    if (!is_of_rows(condition)) return Halide::Internal::const_true();
+    return Halide::cast<bool>(emitter_.value(condition, scope));
+  }
+
+  // Scores are masked by `where` around them.
+  Expr may_have_scores(NodeId maximum, const ScopePtr& scope) {
+    Expr result = Halide::Internal::const_true();
+    NodeId at = graph_.node(maximum).inputs[0];
+    while (true) {
+      const Node& node = graph_.node(at);
+      const auto* map = std::get_if<Map>(&node.op);
+      if (!map || map->fn != Fn::Where || context_.source.leaves[at]) return result;
+      const auto* hidden = std::get_if<Constant>(&graph_.node(node.inputs[2]).op);
+      if (!hidden || hidden->value != -std::numeric_limits<double>::infinity()) return result;
+      result = result && shows_row(node.inputs[0], scope);
+      at = node.inputs[1];
+    }
+  }
+
+  // Marks rows whose scores all fell to -inf, though the row was not masked as a whole: masked one
+  // by one, or too large for f32. The buffer.
   int add_doubt(const std::vector<const State*>& maxima) {
     const std::vector<AxisId> axes =
         shared_ == kNone ? std::vector<AxisId>{row_} : std::vector<AxisId>{shared_, row_};
@@ -112,9 +156,11 @@ class Finish {
     const ScopePtr scope = context_.scope(emitter_, signature_, r);
     if (shared_ != kNone) scope->at[shared_] = first_member_ + m;
     Expr fell = Halide::Internal::const_false();
+    unbounded_ = axes;
     for (const State* state : maxima)
-      fell = fell || context_.state_at(*state, signature_, emitter_, scope, r) ==
-                         -std::numeric_limits<float>::max();
+      fell = fell || (context_.state_at(*state, signature_, emitter_, scope, r) ==
+                          -std::numeric_limits<float>::max() &&
+                      may_have_scores(state->reduction->node, scope));
     for (const AxisId axis : axes) fell = fell && scope->at[axis] < signature_.extent(axis);
     Func f("doubt");
     f(shared_ == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m}) = Halide::select(fell, 1, 0);
@@ -129,6 +175,7 @@ class Finish {
   TiledContext& context_;
   const Graph& graph_;
   const AxisId row_, shared_;
+  std::vector<AxisId> unbounded_;  // axes whose coordinates loads limit
   Signature signature_;
   Emitter emitter_;
   const Expr first_row_;
