@@ -21,6 +21,12 @@ struct Name {
   char text[kLength];
 };
 
+template <class T>
+T shown(T argument) {
+  return argument;
+}
+const char* shown(const char* argument) { return argument == nullptr ? "(none)" : argument; }
+
 template <Name kName, int kCode, class Signature>
 struct Failure;
 
@@ -28,7 +34,7 @@ template <Name kName, int kCode, class... Arguments>
 struct Failure<kName, kCode, int(void*, Arguments...)> {
   static int call(void* /*context*/, Arguments... arguments) {
     std::string all;
-    ((all += fmt::format(" {}", arguments)), ...);
+    ((all += fmt::format(" {}", shown(arguments))), ...);
     fmt::print(stderr, "fovea: an assertion of a kernel failed: {}{}\n", kName.text, all);
     return kCode;
   }

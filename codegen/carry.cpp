@@ -180,7 +180,7 @@ class Absorb : CarryFunction {
  private:
   Expr block(const Expr& n) {
     const Expr last = (signature_.extent(context_.kernel.column) - 1) / tiling_.block;
-    return Halide::unsafe_promise_clamped(blocks_(signature_.within(n, 0, here_ - 1)), 0, last);
+    return promised(blocks_(signature_.within(n, 0, here_ - 1)), 0, last);
   }
 
   ScopePtr scope(const Carried& carried, const Expr& j, const Expr& n) {

@@ -86,6 +86,9 @@ Halide::Expr exp2_any(Halide::Expr x);
 Halide::Expr rounded(const Halide::Expr& x);
 // By the bits: Halide folds x != x to false.
 Halide::Expr not_a_number(Halide::Expr x);
+// An integer that is known to lie between these: Halide is told so, and with FOVEA_ASSERTS=1 the
+// kernel looks whether it is true.
+Halide::Expr promised(const Halide::Expr& x, const Halide::Expr& low, const Halide::Expr& high);
 // Arithmetic of i32 that wraps around: of its own, Halide takes for granted that it does not.
 Halide::Expr wrapping(ir::Fn fn, const std::vector<Halide::Expr>& x);
 // The same bits, of which Halide knows nothing.

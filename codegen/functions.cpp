@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "codegen/asserts.h"
 #include "codegen/elementary.h"
 #include "codegen/emit.h"
 #include "ir/error.h"
@@ -176,6 +177,15 @@ Expr wrapping(Fn fn, const std::vector<Expr>& x) {
     case Fn::Abs: return whole(select(whole(bits[0]) < 0, zero - bits[0], bits[0]));
     default: return apply(fn, x, Dtype::I32, false);  // of itself
   }
+}
+
+// Halide 14's own check of promises loses the names of common subexpressions. What never runs may
+// hold a check that fails, and is no reason to warn.
+Expr promised(const Expr& x, const Expr& low, const Expr& high) {
+  if (!has_asserts()) return Halide::unsafe_promise_clamped(x, low, high);
+  const Expr found = hidden(x);
+  const Expr inside = low <= found && found <= high;
+  return clamp(Halide::require(inside, x, "a promised coordinate"), low, high);
 }
 
 Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {

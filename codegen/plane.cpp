@@ -72,7 +72,7 @@ bool Plane::on_plane(NodeId id) const {
 // Halide wants to know how far a block can lie; the executor lists only blocks of the plane.
 Expr Plane::block(const Expr& n) {
   const Expr last = (signature_.extent(column_) - 1) / tiling_.block;
-  return Halide::unsafe_promise_clamped(blocks_(signature_.within(n, 0, here_ - 1)), 0, last);
+  return promised(blocks_(signature_.within(n, 0, here_ - 1)), 0, last);
 }
 
 Point Plane::point(const Expr& r, const Expr& j, const Expr& n, const std::vector<AxisId>& inner) {

@@ -78,7 +78,7 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
 // What a loop runs along is seen.
 Expr Signature::within(const Expr& x, const Expr& low, const Expr& high) {
   const bool is_seen = x.as<Halide::Internal::Variable>() != nullptr;
-  return is_seen || !has_asserts() ? x : Halide::unsafe_promise_clamped(x, low, high);
+  return is_seen || !has_asserts() ? x : promised(x, low, high);
 }
 
 std::vector<runtime::Argument> Signature::runtime() const {

@@ -105,8 +105,7 @@ ScopePtr Walk::scope_at(const Dims& dims, const Expr& local) {
   ScopePtr scope = scope_of(dims);
   const Expr last = Halide::max(signature_.extent(axis_), 1) - 1;
   scope->at[axis_] = now_.whole ? position(local)
-                                : Halide::unsafe_promise_clamped(
-                                      Halide::min(position(local), degree() - 1), 0, last);
+                                : promised(Halide::min(position(local), degree() - 1), 0, last);
   return scope;
 }
 

@@ -148,8 +148,8 @@ Status Executor::run(std::span<const Binding> bindings, std::span<const NamedSiz
     return status;
   } catch (const std::bad_alloc&) {
     return {Code::input_too_large, "out of memory"};
-  } catch (const std::exception&) {
-    return {Code::internal, "unexpected"};
+  } catch (const std::exception& error) {
+    return {Code::internal, error.what()};
   }
 }
 
@@ -162,8 +162,8 @@ Status Executor::check(std::span<const Binding> bindings,
     return status.ok() ? workspace.bind(bindings) : status;
   } catch (const std::bad_alloc&) {
     return {Code::input_too_large, "out of memory"};
-  } catch (const std::exception&) {
-    return {Code::internal, "unexpected"};
+  } catch (const std::exception& error) {
+    return {Code::internal, error.what()};
   }
 }
 

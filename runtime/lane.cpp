@@ -148,8 +148,10 @@ void Lane::describe(int buffer) {
     std::int64_t extent = extents.shape[static_cast<std::size_t>(into.dimensions - 1 - d)];
     if (packed && d == 0) extent = (extent + 1) / 2;
     into.dim[d] = {0, static_cast<std::int32_t>(extent), stride};
-    // Of empty arrays strides mean nothing, and the product of the other extents may overflow.
-    if (extents.elements > 0) stride *= static_cast<std::int32_t>(extent);
+    // Of empty arrays, kernels may have been promised the strides that extents of the text make; the
+    // product of the others may overflow, and means nothing.
+    const auto step = static_cast<std::uint32_t>(std::max<std::int64_t>(extent, 1));
+    stride = static_cast<std::int32_t>(static_cast<std::uint32_t>(stride) * step);
   }
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "codegen/bitcode.h"
+#include "codegen/emit.h"
 #include "codegen/object.h"
 #include "codegen/targets.h"
 #include "tests/codegen/environment.h"
@@ -181,7 +182,7 @@ TEST_CASE("kernels that check themselves return what fails") {
   Var i("i");
   Func after("after"), promised("promised");
   after(i) = x(i + 1);
-  promised(i) = x(Halide::unsafe_promise_clamped(2 * i, 0, 9));
+  promised(i) = x(codegen::promised(2 * i, 0, 9));
   const auto loaded = compile({codegen::bitcode(Pipeline(after), {x}, "after", target),
                                codegen::bitcode(Pipeline(promised), {x}, "promised", target)},
                               target);

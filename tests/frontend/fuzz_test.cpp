@@ -49,7 +49,7 @@ RandomText attention_of(std::uint32_t seed) {
 }
 
 // Attention by templates is one program in four. The rows of the target table, layouts and threads
-// take turns, and one program in three also runs unfused.
+// take turns; one program in three also runs unfused, and kernels of one in seven check themselves.
 std::vector<Trial> trials_of(std::uint32_t seed) {
   const RandomText made =
       seed % 4 == 0 ? attention_of(seed / 4) : RandomProgram(seed, kMostValues)();
@@ -59,6 +59,7 @@ std::vector<Trial> trials_of(std::uint32_t seed) {
   trial.options.threads = 2;
   if (seed % 2 == 0) trial.options.fuse = true;  // else as the extents make it
   if (seed % 7 == 0) trial.layout = seed % 2 == 0 ? Layout::Strided : Layout::Transposed;
+  trial.asserts = seed % 7 == 1;
   std::vector<Trial> trials{trial};
   if (seed % 3 == 0) {
     trial.options.fuse = false;
@@ -69,7 +70,8 @@ std::vector<Trial> trials_of(std::uint32_t seed) {
 
 std::string report(const Trial& trial, const std::string& what, std::uint32_t seed) {
   const Trial small = shrink(trial, what, number_from("FOVEA_FUZZ_SHRINK", 60));
-  return fmt::format("FOVEA_FUZZ_SEED={} on {}{}\n{}\n{}\n{}", seed, trial.options.target,
+  return fmt::format("FOVEA_FUZZ_SEED={} on {}{}{}\n{}\n{}\n{}", seed, trial.options.target,
+                     trial.asserts ? ", FOVEA_ASSERTS=1" : "",
                      trial.options.fuse.value_or(true) ? "" : ", unfused", what, verdict(small),
                      print(small));
 }

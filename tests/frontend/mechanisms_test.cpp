@@ -16,6 +16,7 @@
 
 #include "codegen/targets.h"
 #include "ops/mechanism.h"
+#include "tests/codegen/environment.h"
 #include "tests/frontend/support.h"
 #include "tests/ops/variants.h"
 
@@ -32,6 +33,9 @@ constexpr auto kExtents = std::array<Extents, 9>{
 // defaults, every second has many, the rest few.
 constexpr auto kManyRows = std::array<Extents, 1>{{{65, 64}}};
 constexpr auto kFewRows = std::array<Extents, 2>{{{2, 7}, {7, 130}}};
+
+// Kernels that check themselves say by themselves what is wrong.
+constexpr auto kChecked = std::array<Extents, 3>{{{1, 129}, {65, 64}, {0, 7}}};
 
 // How tensors lie, and how many threads take part.
 struct Manner {
@@ -123,6 +127,16 @@ TEST_CASE("mechanisms: compiled = interpreted") {
         for (const auto& [layout, threads] : kManners)
           check(subject, {.target = std::string(target.name), .threads = threads}, layout);
       }
+    }
+  }
+}
+
+TEST_CASE("mechanisms: kernels that check themselves find nothing") {
+  const Environment asserts("FOVEA_ASSERTS", "1");
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    SUBCASE(std::string(mechanism->name).c_str()) {
+      const Subject subject = subject_of(*mechanism, small_widths(*mechanism), kChecked);
+      check(subject, {.threads = 1}, Layout::Dense);
     }
   }
 }

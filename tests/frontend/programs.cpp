@@ -11,6 +11,7 @@
 #include "codegen/targets.h"
 #include "ir/extent.h"
 #include "ir/text.h"
+#include "tests/codegen/environment.h"
 #include "tests/passes/same_meaning.h"
 
 namespace fovea::test {
@@ -118,6 +119,7 @@ std::optional<std::string> stage_differs(const ProgramFile& program) {
 struct Way {
   Options options;
   std::size_t first = 0, step = 1;
+  bool asserts = false;  // FOVEA_ASSERTS: kernels check themselves
 };
 
 // Fused, and on two threads whichever form the extents choose.
@@ -126,10 +128,12 @@ std::vector<Way> best_row() {
   return {{{.target = best, .threads = 1, .fuse = true}}, {{.target = best, .threads = 2}}};
 }
 
-// Unfused, and the other rows, which share the examples.
+// Unfused, checking themselves, and the other rows, which share the examples.
 std::vector<Way> other_ways() {
   const auto targets = codegen::runnable_targets();
-  std::vector<Way> ways{{{.target = std::string(targets[0].name), .threads = 1, .fuse = false}}};
+  const std::string best(targets.front().name);
+  std::vector<Way> ways{{{.target = best, .threads = 1, .fuse = false}},
+                        {{.target = best, .threads = 1, .fuse = true}, 0, 1, true}};
   for (std::size_t n = 1; n < targets.size(); ++n)
     ways.push_back(
         {{.target = std::string(targets[n].name), .threads = 1, .fuse = true}, n % 3, 3});
@@ -177,14 +181,17 @@ std::optional<std::string> program_differs(const ProgramFile& program,
       static_cast<std::size_t>(std::ranges::max_element(examples, {}, points) - examples.begin());
   const auto check = [&](const Way& way) {
     const Options& options = way.options;
+    std::optional<Environment> asserts;
+    if (way.asserts) asserts.emplace("FOVEA_ASSERTS", "1");
     const Kernel kernel = compile(program.graph, options);
     for (std::size_t n = way.first; n < examples.size(); n += way.step)
       if (auto what = example_differs(kernel, program, examples[n]))
-        return std::optional(fmt::format(
-            "{}\non {} with {} threads{}{}, {}", *what, options.target, options.threads,
-            options.fuse.value_or(true) ? "" : ", unfused",
-            options.sizes.empty() ? "" : ", compiled for these extents",
-            describe(examples[n].sizes)));
+        return std::optional(
+            fmt::format("{}\non {} with {} threads{}{}{}, {}", *what, options.target,
+                        options.threads, options.fuse.value_or(true) ? "" : ", unfused",
+                        way.asserts ? ", checking themselves" : "",
+                        options.sizes.empty() ? "" : ", compiled for these extents",
+                        describe(examples[n].sizes)));
     return std::optional<std::string>();
   };
   for (const Way& way : best_row())
@@ -194,7 +201,11 @@ std::optional<std::string> program_differs(const ProgramFile& program,
   for_sizes.options.sizes = examples[largest].sizes;
   std::vector<Way> others = other_ways();
   others.push_back(std::move(for_sizes));
-  if (turn) others = {{others[*turn % others.size()].options, examples.size() - 1}};
+  if (turn) {
+    Way its = others[*turn % others.size()];
+    its.first = examples.size() - 1;
+    others = {its};
+  }
   for (const Way& way : others)
     if (auto what = check(way)) return what;
   return {};

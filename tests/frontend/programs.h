@@ -41,7 +41,7 @@ struct Outcome {
 
 // Interprets the program after every pass. Then compiles it for every row of the target table,
 // fused and unfused, for one and for two threads, for any extents and for those of the largest
-// example, and compares each run with the interpreter; what differs first, if anything. An error of
+// example, once so that kernels check themselves, and compares each run with the interpreter; what differs first, if anything. An error of
 // the interpreter must be the same error of a run.
 //
 // Compiling is what takes the time. With a turn, a program is compiled for the best row, and in one

@@ -226,6 +226,7 @@ std::string find_wrong(const Trial& trial) {
   const rlimit limit{kPatience, kPatience};
   setrlimit(RLIMIT_CPU, &limit);
   alarm(kAtAll);
+  if (trial.asserts) setenv("FOVEA_ASSERTS", "1", 1);
   dup2(end, STDERR_FILENO);  // what an abort says
   std::string said;
   try {

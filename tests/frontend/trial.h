@@ -21,6 +21,7 @@ struct Trial {
   Options options;  // its threads are the most; one alone must give the same bits
   Layout layout = Layout::Dense;
   unsigned seed = 1;     // of the inputs
+  bool asserts = false;  // whether kernels check themselves (FOVEA_ASSERTS)
   bool compiles = true;  // or only interprets what every pass leaves, in milliseconds
 };
 
