@@ -19,28 +19,6 @@ using Kind = runtime::Argument::Kind;
 
 constexpr int kTogether = 32;  // blocks
 
-// Of a mask that not every head has, `all` or `any` over those that have it.
-Expr inline_fold(Emitter& emitter, NodeId id, const Reduce& reduce, const Graph& graph,
-                 const ScopePtr& scope) {
-  const bool truth = graph.node(id).type.dtype == Dtype::Bool;
-  const RDom r(0, emitter.extent(reduce.axis), "over" + std::to_string(id));
-  Expr x = emitter.value(graph.node(id).inputs[0], emitter.with(scope, reduce.axis, r.x));
-  if (truth) x = Halide::cast<std::uint8_t>(x);
-  switch (reduce.fn) {
-    case ReduceFn::Sum:
-      return Halide::sum(r, x);
-    case ReduceFn::Max:
-      x = Halide::maximum(r, x);
-      break;
-    case ReduceFn::Min:
-      x = Halide::minimum(r, x);
-      break;
-    case ReduceFn::ArgMax:
-      invariant(false, "a mask does not hold an argmax");
-  }
-  return truth ? x != Halide::cast<std::uint8_t>(0) : x;
-}
-
 // For each block of columns, whether `visible` holds anywhere in the tile and `solid` everywhere.
 Func decide(TiledContext& context, Signature& signature, Emitter& emitter) {
   const Kernel& kernel = context.kernel;
@@ -83,6 +61,27 @@ Func decide(TiledContext& context, Signature& signature, Emitter& emitter) {
 
 }  // namespace
 
+Expr inline_fold(Emitter& emitter, NodeId id, const Graph& graph, const ScopePtr& scope) {
+  const auto& reduce = std::get<Reduce>(graph.node(id).op);
+  const bool truth = graph.node(id).type.dtype == Dtype::Bool;
+  const RDom r(0, emitter.extent(reduce.axis), "over" + std::to_string(id));
+  Expr x = emitter.value(graph.node(id).inputs[0], emitter.with(scope, reduce.axis, r.x));
+  if (truth) x = Halide::cast<std::uint8_t>(x);
+  switch (reduce.fn) {
+    case ReduceFn::Sum:
+      return Halide::sum(r, x);
+    case ReduceFn::Max:
+      x = Halide::maximum(r, x);
+      break;
+    case ReduceFn::Min:
+      x = Halide::minimum(r, x);
+      break;
+    case ReduceFn::ArgMax:
+      invariant(false, "a mask does not hold an argmax");
+  }
+  return truth ? x != Halide::cast<std::uint8_t>(0) : x;
+}
+
 Function lower_evaluate(TiledContext& context) {
   const Graph& graph = context.source.graph;
   const Kernel& kernel = context.kernel;
@@ -93,7 +92,7 @@ Function lower_evaluate(TiledContext& context) {
     if (context.source.leaves[id]) return signature.load(id, scope, {kernel.row});
     const Reduce* reduce = std::get_if<Reduce>(&graph.node(id).op);
     if (!reduce || is_multiple(graph, id)) return Expr();
-    return inline_fold(emitter, id, *reduce, graph, scope);
+    return inline_fold(emitter, id, graph, scope);
   };
   Function function;
   function.name = context.source.name + "_evaluate";
@@ -106,8 +105,8 @@ Function lower_evaluate(TiledContext& context) {
 }
 
 Function lower_mask(const Source& source, const Kernel& kernel, const Region& region) {
-  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), {}, {}, {},
-                       std::vector<bool>(source.graph.nodes.size())};
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target),
+                       {},     {},     {},     std::vector<bool>(source.graph.nodes.size())};
   return lower_evaluate(context);
 }
 

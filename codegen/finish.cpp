@@ -2,7 +2,10 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "codegen/tiled.h"
 #include "ir/worklist.h"
@@ -55,7 +58,9 @@ class Finish {
     for (const State& state : context_.states)
       if (state.reduction->node == id)
         return context_.state_value(state, signature_, emitter_, scope, r);
-    return {};
+    const bool folds = std::holds_alternative<Reduce>(graph_.node(id).op);
+    if (!of_masks_ || !folds || is_multiple(graph_, id)) return {};
+    return inline_fold(emitter_, id, graph_, scope);
   }
 
   bool is_walked(AxisId axis) const {
@@ -104,49 +109,88 @@ class Finish {
     return maxima;
   }
 
-  // Whether a row's coordinates, inputs and states tell a condition.
-  bool is_of_rows(NodeId condition) const {
+  // What must hold for a score to count, by `where` around the scores of a maximum.
+  std::vector<NodeId> conditions_of(NodeId maximum) const {
+    std::vector<NodeId> conditions;
+    const std::function<void(NodeId)> add = [&](NodeId id) {
+      const auto* map = std::get_if<Map>(&graph_.node(id).op);
+      const bool is_both = map && map->fn == Fn::And && !context_.source.leaves[id];
+      if (!is_both) return conditions.push_back(id);
+      for (const NodeId input : graph_.node(id).inputs) add(input);
+    };
+    NodeId at = graph_.node(maximum).inputs[0];
+    while (!context_.source.leaves[at]) {
+      const Node& node = graph_.node(at);
+      const auto* map = std::get_if<Map>(&node.op);
+      if (!map || map->fn != Fn::Where) break;
+      const auto* hidden = std::get_if<Constant>(&graph_.node(node.inputs[2]).op);
+      if (!hidden || hidden->value != -std::numeric_limits<double>::infinity()) break;
+      // Intervals tell of the whole kernel's mask which rows see nothing.
+      if (node.inputs[0] != context_.kernel.visible) add(node.inputs[0]);
+      at = node.inputs[1];
+    }
+    std::erase_if(conditions, [&](NodeId id) { return !is_told(id); });
+    return conditions;
+  }
+
+  // Whether a condition has no float folds, which this kernel may round in its own way.
+  bool is_told(NodeId condition) const {
     Worklist todo(graph_, {condition});
     while (const auto at = todo.next()) {
       const Node& node = graph_.node(*at);
-      for (const AxisId axis : node.type.axes)
-        if (!is_walked(axis)) return false;
       if (context_.source.leaves[*at]) continue;
-      if (!std::holds_alternative<Map>(node.op) && !std::holds_alternative<Index>(node.op) &&
-          !std::holds_alternative<Constant>(node.op))
+      const auto* reduce = std::get_if<Reduce>(&node.op);
+      const bool folds = reduce && !is_float(node.type.dtype) && reduce->fn != ReduceFn::ArgMax &&
+                         reduce->axis != row_ && reduce->axis != context_.kernel.column;
+      if (!folds && !std::holds_alternative<Map>(node.op) &&
+          !std::holds_alternative<Index>(node.op) && !std::holds_alternative<Constant>(node.op))
         return false;
       todo.add(node.inputs);
     }
     return true;
   }
 
-  // Of what must hold for a score to count, that which the row alone tells.
-  Expr shows_row(NodeId condition, const ScopePtr& scope) {
-    const Node& node = graph_.node(condition);
-    const auto* map = std::get_if<Map>(&node.op);
-    if (map && map->fn == Fn::And)
-      return shows_row(node.inputs[0], scope) && shows_row(node.inputs[1], scope);
-    if (!is_of_rows(condition)) return Halide::Internal::const_true();
-    return Halide::cast<bool>(emitter_.value(condition, scope));
-  }
-
-  // Scores are masked by `where` around them.
-  Expr may_have_scores(NodeId maximum, const ScopePtr& scope) {
-    Expr result = Halide::Internal::const_true();
-    NodeId at = graph_.node(maximum).inputs[0];
-    while (true) {
-      const Node& node = graph_.node(at);
-      const auto* map = std::get_if<Map>(&node.op);
-      if (!map || map->fn != Fn::Where || context_.source.leaves[at]) return result;
-      const auto* hidden = std::get_if<Constant>(&graph_.node(node.inputs[2]).op);
-      if (!hidden || hidden->value != -std::numeric_limits<double>::infinity()) return result;
-      result = result && shows_row(node.inputs[0], scope);
-      at = node.inputs[1];
+  // Whether a row, or a member's, has lost all scores of a maximum that no condition hides.
+  Expr has_lost(const State& state, const std::vector<Var>& vars, const ScopePtr& scope) {
+    Expr fell = context_.state_at(state, signature_, emitter_, scope, vars[0]) ==
+                -std::numeric_limits<float>::max();
+    fell = fell && scope->at[row_] < signature_.extent(row_);
+    if (shared_ != kNone) fell = fell && scope->at[shared_] < signature_.extent(shared_);
+    std::vector<NodeId> of_columns;
+    for (const NodeId condition : conditions_of(state.reduction->node)) {
+      if (graph_.node(condition).type.has(context_.kernel.column))
+        of_columns.push_back(condition);
+      else
+        fell = fell && holds(condition, scope);
     }
+    return of_columns.empty() ? fell : fell && sees_any(state, of_columns, fell, vars, scope);
   }
 
-  // Marks rows whose scores all fell to -inf, though the row was not masked as a whole: masked one
-  // by one, or too large for f32. The buffer.
+  Expr holds(NodeId condition, const ScopePtr& scope) {
+    const Expr value = emitter_.value(condition, scope);
+    return value.type().is_bool() ? value : value != Halide::Internal::make_zero(value.type());
+  }
+
+  // Whether the conditions hold in any column; looked at only in rows that lost all.
+  Expr sees_any(const State& state, const std::vector<NodeId>& conditions, const Expr& fell,
+                const std::vector<Var>& vars, const ScopePtr& scope) {
+    const std::string id = std::to_string(state.reduction->node);
+    Func lost("lost" + id), seen("seen" + id);
+    lost(vars) = Halide::cast<std::uint8_t>(fell);
+    RDom c(0, signature_.extent(context_.kernel.column), "c" + id);
+    c.where(lost(vars) != Halide::cast<std::uint8_t>(0));
+    const ScopePtr there = emitter_.with(scope, context_.kernel.column, c.x);
+    Expr all = Halide::Internal::const_true();
+    for (const NodeId condition : conditions) all = all && holds(condition, there);
+    seen(vars) = Halide::cast<std::uint8_t>(0);
+    seen(vars) = seen(vars) | Halide::cast<std::uint8_t>(all);
+    lost.compute_root();
+    seen.compute_root();
+    return seen(vars) != Halide::cast<std::uint8_t>(0);
+  }
+
+  // Marks rows whose scores all fell to -inf, though not all of them are masked: they are too large
+  // for f32. The buffer.
   int add_doubt(const std::vector<const State*>& maxima) {
     const std::vector<AxisId> axes =
         shared_ == kNone ? std::vector<AxisId>{row_} : std::vector<AxisId>{shared_, row_};
@@ -155,15 +199,13 @@ class Finish {
     const Var r("r"), m("m");
     const ScopePtr scope = context_.scope(emitter_, signature_, r);
     if (shared_ != kNone) scope->at[shared_] = first_member_ + m;
-    Expr fell = Halide::Internal::const_false();
     unbounded_ = axes;
-    for (const State* state : maxima)
-      fell = fell || (context_.state_at(*state, signature_, emitter_, scope, r) ==
-                          -std::numeric_limits<float>::max() &&
-                      may_have_scores(state->reduction->node, scope));
-    for (const AxisId axis : axes) fell = fell && scope->at[axis] < signature_.extent(axis);
+    of_masks_ = true;
+    const std::vector<Var> vars = shared_ == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m};
+    Expr lost = Halide::Internal::const_false();
+    for (const State* state : maxima) lost = lost || has_lost(*state, vars, scope);
     Func f("doubt");
-    f(shared_ == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m}) = Halide::select(fell, 1, 0);
+    f(vars) = Halide::select(lost, 1, 0);
     f.vectorize(r, std::min(context_.tiling.lanes, context_.tiling.rows),
                 Halide::TailStrategy::GuardWithIf);
     promise(f.output_buffer(), context_.extents(signature_, axes), true);
@@ -176,6 +218,7 @@ class Finish {
   const Graph& graph_;
   const AxisId row_, shared_;
   std::vector<AxisId> unbounded_;  // axes whose coordinates loads limit
+  bool of_masks_ = false;          // what is emitted are masks, which hold folds of their own
   Signature signature_;
   Emitter emitter_;
   const Expr first_row_;

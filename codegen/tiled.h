@@ -109,6 +109,10 @@ Function lower_prepare(TiledContext& context);
 Function lower_step(TiledContext& context, TiledFunctions& functions, bool revisit);
 Function lower_finish(TiledContext& context, int& doubt);
 Function lower_evaluate(TiledContext& context);
+// A fold within a mask, at each point: of what not every head has, `all` or `any` over those that
+// have it.
+Halide::Expr inline_fold(Emitter& emitter, ir::NodeId id, const ir::Graph& graph,
+                         const ScopePtr& scope);
 CarryFunctions lower_carry(TiledContext& context);
 // How the states of two parts of a tile become one.
 std::vector<runtime::Tiled::State> state_rules(const TiledContext& context);
