@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 
+#include "ir/contraction.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/elsewhere.h"
@@ -289,12 +290,24 @@ class Finder {
     });
   }
 
+  // Whether a fold multiplies matrices of what lies in memory, one product for each coordinate of a
+  // plane's other axis: that is no plane of it but its batch.
+  bool is_product_of_batch(NodeId fold, const Plane& plane) const {
+    if (!is_matrix_product(graph_, fold, leaves_)) return false;
+    const auto& reduce = std::get<Reduce>(graph_.node(fold).op);
+    const AxisId other = reduce.axis == plane.first ? plane.second : plane.first;
+    const Product product = product_of(graph_, graph_.node(fold).inputs[0], leaves_);
+    return std::ranges::all_of(product.factors, [&](const Factor& factor) {
+      return graph_.node(factor.node).type.has(other) && !computes(graph_, factor.node);
+    });
+  }
+
   // Each reduction is of the largest plane that can fold it.
   void assign_planes() {
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
       for (const Plane& plane : found_.planes)
         if (is_plane_reduction(graph_, id, plane.first, plane.second) &&
-            is_tileable(graph_, id, plane)) {
+            is_tileable(graph_, id, plane) && !is_product_of_batch(id, plane)) {
           plane_of_.emplace(id, plane);
           break;
         }

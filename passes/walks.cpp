@@ -4,6 +4,7 @@
 #include <map>
 #include <span>
 
+#include "ir/contraction.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/elsewhere.h"
@@ -62,7 +63,7 @@ bool Walks::is_walk(NodeId id) const {
   const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op);
   if (!reduce || reduce->fn == ReduceFn::ArgMax) return false;
   if (!graph_.node(graph_.node(id).inputs[0]).type.has(reduce->axis)) return false;
-  if (!is_ragged(graph_, reduce->axis) && !is_gathered(id)) return false;
+  if (!is_ragged(graph_, reduce->axis) && (!is_gathered(id) || is_product(id))) return false;
   std::set<NodeId> seen;
   return is_computable(graph_.node(id).inputs[0], reduce->axis, seen);
 }
@@ -82,6 +83,18 @@ bool Walks::is_gathered(NodeId id) const {
     todo.add(node.inputs);
   }
   return false;
+}
+
+// Whether a fold multiplies matrices of what is there: walks sum rows of features by weights.
+bool Walks::is_product(NodeId id) const {
+  const Leaves none(graph_.nodes.size());
+  if (!is_matrix_product(graph_, id, none)) return false;
+  return std::ranges::none_of(
+      product_of(graph_, graph_.node(id).inputs[0], none).factors, [&](const Factor& factor) {
+        return needs(graph_, factor.node, [&](NodeId at) {
+          return std::holds_alternative<Reduce>(graph_.node(at).op);
+        });
+      });
 }
 
 // Whether one step of a walk can compute the node, given whatever lacks the axis.

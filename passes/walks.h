@@ -27,6 +27,7 @@ class Walks {
  private:
   bool is_walk(ir::NodeId reduction) const;
   bool is_gathered(ir::NodeId reduction) const;
+  bool is_product(ir::NodeId reduction) const;
   bool is_computable(ir::NodeId node, ir::AxisId axis, std::set<ir::NodeId>& seen) const;
   void find_folds(ir::NodeId node, std::set<ir::NodeId>& seen, std::vector<ir::NodeId>& into) const;
 
