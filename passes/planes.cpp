@@ -208,8 +208,9 @@ class Finder {
     // Planes that a maximum or minimum folds, then those of sums alone: for these, what the former
     // fold is there already.
     const Wishes bounds = without_inner(wishes(true));
+    const Wishes first_sums = wishes(false);
     add_planes(bounds, true);
-    assign_planes();
+    assign_planes(kept_back(bounds, first_sums));
     for (const auto& [id, plane] : plane_of_) leaves_[id] = true;
     Wishes sums = wishes(false);
     for (auto& [plane, folds] : sums)
@@ -218,7 +219,8 @@ class Finder {
       });
     std::erase_if(sums, [](const auto& of) { return of.second.empty(); });
     add_planes(sums, false);
-    assign_planes();
+    assign_planes(wanted(sums));
+    assign_planes({});
     choose_columns();
     for (const Plane& plane : found_.planes) group_plane(plane, levels(plane, false));
     if (!is_circular()) return;
@@ -302,11 +304,47 @@ class Finder {
     });
   }
 
-  // Each reduction is of the largest plane that can fold it.
-  void assign_planes() {
+  // By fold: the one plane that it may be of.
+  using Bound = std::map<NodeId, Plane>;
+
+  Bound wanted(const Wishes& wishes) const {
+    Bound result;
+    for (const auto& [plane, folds] : wishes)
+      for (const NodeId id : folds) result.emplace(id, plane);
+    return result;
+  }
+
+  // Sums that ask for another plane than those of maxima and minima, and share nothing with these
+  // that is worth it.
+  Bound kept_back(const Wishes& bounds, const Wishes& sums) const {
+    Bound result = wanted(sums);
+    std::erase_if(result, [&](const auto& of) {
+      return std::ranges::any_of(bounds, [&](const auto& bound) {
+        return std::ranges::any_of(bound.second, [&](NodeId id) {
+          return needs(graph_, of.first, [&](NodeId at) { return at == id; }) ||
+                 shares(of.first, id, bound.first);
+        });
+      });
+    });
+    return result;
+  }
+
+  bool shares(NodeId sum, NodeId bound, const Plane& plane) const {
+    std::set<NodeId> of_sum, of_bound;
+    plane_nodes(sum, plane, of_sum);
+    plane_nodes(bound, plane, of_bound);
+    return std::ranges::any_of(of_sum, [&](NodeId id) { return of_bound.contains(id); });
+  }
+
+  // Each reduction is of the largest plane that can fold it, or of the one that it is bound to.
+  void assign_planes(const Bound& bound) {
+    const auto may_be_of = [&](NodeId id, const Plane& plane) {
+      const auto found = bound.find(id);
+      return found == bound.end() || found->second == unordered(plane);
+    };
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
       for (const Plane& plane : found_.planes)
-        if (is_plane_reduction(graph_, id, plane.first, plane.second) &&
+        if (may_be_of(id, plane) && is_plane_reduction(graph_, id, plane.first, plane.second) &&
             is_tileable(graph_, id, plane) && !is_product_of_batch(id, plane)) {
           plane_of_.emplace(id, plane);
           break;

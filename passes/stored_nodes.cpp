@@ -187,7 +187,8 @@ class Finder {
   }
 
   // Whether a walk to each point would compute a value with folds of its own again and again: it
-  // lies along the walked axis, but along no other axis of the result that is as long as a run says.
+  // lies along the walked axis, but along no other axis of the result that is as long as a run
+  // says.
   bool repeats_along(NodeId id, NodeId result, AxisId axis) const {
     const Type& type = graph_.node(id).type;
     const std::vector<AxisId>& points = graph_.node(result).type.axes;
@@ -195,9 +196,8 @@ class Finder {
     return type.has(axis) && partition_.storable(type) && is_float(type.dtype) &&
            std::ranges::any_of(points, is_point) &&
            std::ranges::none_of(points, [&](AxisId a) { return is_point(a) && type.has(a); }) &&
-           needs(graph_, id, [&](NodeId at) {
-             return is_single_fold(at) && graph_.node(at).type.has(axis);
-           });
+           needs(graph_, id,
+                 [&](NodeId at) { return is_single_fold(at) && graph_.node(at).type.has(axis); });
   }
 
   // What is read at other coordinates is stored as far up as the last fold or walk, on a plane as

@@ -91,9 +91,8 @@ bool Walks::is_product(NodeId id) const {
   if (!is_matrix_product(graph_, id, none)) return false;
   return std::ranges::none_of(
       product_of(graph_, graph_.node(id).inputs[0], none).factors, [&](const Factor& factor) {
-        return needs(graph_, factor.node, [&](NodeId at) {
-          return std::holds_alternative<Reduce>(graph_.node(at).op);
-        });
+        return needs(graph_, factor.node,
+                     [&](NodeId at) { return std::holds_alternative<Reduce>(graph_.node(at).op); });
       });
 }
 
