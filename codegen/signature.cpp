@@ -64,7 +64,7 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
     Expr coordinate = scope->at[*axis];
     invariant(coordinate.defined(), "a leaf has no coordinate here");
     if (std::ranges::find(clamped, *axis) == clamped.end())
-      coordinate = within(coordinate, 0, extent(*axis) - 1);
+      coordinate = within(coordinate, 0, Halide::max(extent(*axis), 1) - 1);  // of empty ones: 0
     else
       coordinate = Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate,
                                extent(*axis) - 1);

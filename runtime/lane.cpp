@@ -143,15 +143,20 @@ void Lane::describe(int buffer) {
   into.host = static_cast<std::uint8_t*>(extents.data) +
               static_cast<std::size_t>(index_) * extents.lane_step;
   const bool packed = program_.buffers[static_cast<std::size_t>(buffer)].type == Type::i4;
+  const bool input = program_.buffers[static_cast<std::size_t>(buffer)].role == Buffer::Role::input;
   std::int32_t stride = 1;
   for (std::int32_t d = 0; d < into.dimensions; ++d) {
     std::int64_t extent = extents.shape[static_cast<std::size_t>(into.dimensions - 1 - d)];
     if (packed && d == 0) extent = (extent + 1) / 2;
     into.dim[d] = {0, static_cast<std::int32_t>(extent), stride};
-    // Of empty arrays, kernels may have been promised the strides that extents of the text make; the
-    // product of the others may overflow, and means nothing.
-    const auto step = static_cast<std::uint32_t>(std::max<std::int64_t>(extent, 1));
-    stride = static_cast<std::int32_t>(static_cast<std::uint32_t>(stride) * step);
+    const auto there = static_cast<std::int32_t>(std::max<std::int64_t>(extent, 1));
+    if (extents.elements > 0 || static_cast<std::size_t>(d) + 1 < extents.row_rank) {
+      stride *= there;
+      continue;
+    }
+    // An empty tensor has one row at all coordinates, and kernels may look into that of an input.
+    stride = 0;
+    if (input) into.dim[d].extent = there;
   }
 }
 

@@ -1,12 +1,40 @@
 #include "runtime/workspace.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
 #include "runtime/sizes.h"
 
 namespace fovea::runtime {
+
+namespace {
+
+// Whether the text says how much it is.
+bool is_fixed(const Program& program, const Size& size) {
+  return std::ranges::all_of(size, [&](const SizeTerm& term) {
+    if (term.kind != SizeTerm::Kind::symbol) return true;
+    const Size& of = program.symbols[static_cast<std::size_t>(term.value)].size;
+    return !of.empty() && is_fixed(program, of);
+  });
+}
+
+// Finds the first row of an empty buffer, and returns how many elements it has.
+std::int64_t find_row(const Program& program, const Buffer& buffer, Extents& extents) {
+  std::int64_t elements = 1;
+  for (std::size_t n = buffer.shape.size(); n-- > 0;) {
+    elements *= std::max<std::int64_t>(extents.shape[n], 1);
+    extents.row_rank = buffer.shape.size() - n;
+    if (!is_fixed(program, buffer.shape[n]) || elements > INT32_MAX) break;
+  }
+  return elements;
+}
+
+// Copies of tensors that are not dense, and the rows that stand in for empty ones.
+bool lies_in_arena(const Bound& bound) { return !bound.dense || bound.elements == 0; }
+
+}  // namespace
 
 Workspace::Workspace(const Program& program, const Layout& layout, int threads)
     : program_(program),
@@ -197,8 +225,12 @@ Status Workspace::settle_shapes(int phase) {
     }
     // Bound tensors were measured when they were examined.
     const bool bound = buffer.role == Buffer::Role::input || buffer.role == Buffer::Role::output;
-    if (std::ranges::count(extents.shape, 0) > 0) large = false, extents.elements = stored = 0;
-    if (!bound && (large || extents.elements > INT32_MAX)) {
+    if (std::ranges::count(extents.shape, 0) > 0) {
+      extents.elements = 0;
+      stored = find_row(program_, buffer, extents);
+      large = stored > INT32_MAX;
+    }
+    if ((!bound || extents.elements == 0) && (large || extents.elements > INT32_MAX)) {
       return failure(Code::input_too_large, "buffer '", buffer.name,
                      "' between steps has too many elements, expected at most 2147483647");
     }
@@ -234,10 +266,10 @@ Status Workspace::allocate(int phase) {
     slot = std::max(slot, padded(buffers_[b].bytes));
   }
   for (std::size_t& slot : slots) total += std::exchange(slot, total);
-  const std::size_t copies = total;  // of tensors that are not dense
+  const std::size_t copies = total;
   for (const Bound& bound : bound_) {
     const auto b = static_cast<std::size_t>(bound.buffer);
-    if (in_phase(b) && !bound.dense) total += padded(buffers_[b].bytes);
+    if (in_phase(b) && lies_in_arena(bound)) total += padded(buffers_[b].bytes);
   }
   const std::size_t lanes = total;
   total += scratch * lanes_.size();
@@ -261,9 +293,13 @@ Status Workspace::allocate(int phase) {
   for (const Bound& bound : bound_) {
     const auto b = static_cast<std::size_t>(bound.buffer);
     if (!in_phase(b)) continue;
-    buffers_[b].data =
-        bound.dense ? (bound.elements > 0 ? bound.data : nothing_) : arena.data() + copy;
-    if (!bound.dense) copy += padded(buffers_[b].bytes);
+    if (!lies_in_arena(bound)) {
+      buffers_[b].data = bound.data;
+      continue;
+    }
+    buffers_[b].data = arena.data() + copy;
+    if (bound.elements == 0) std::memset(buffers_[b].data, 0, buffers_[b].bytes);
+    copy += padded(buffers_[b].bytes);
   }
   return {};
 }
@@ -274,7 +310,7 @@ Status Workspace::bind(std::span<const Binding> bindings) {
   for (const Bound& bound : bound_) {
     const auto b = static_cast<std::size_t>(bound.buffer);
     const bool known = settled_[static_cast<std::size_t>(layout_.buffer_phase[b])];
-    if (bound.dense && known) buffers_[b].data = bound.elements > 0 ? bound.data : nothing_;
+    if (known && !lies_in_arena(bound)) buffers_[b].data = bound.data;
   }
   ++data_version_;
   return {};

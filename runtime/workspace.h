@@ -24,6 +24,9 @@ namespace fovea::runtime {
 struct Extents {
   std::vector<std::int64_t> shape;  // in elements, slowest first
   std::int64_t elements = 0;
+  // Of an empty tensor, kernels may read what a condition beside it hides, in its first row: the
+  // fastest dimensions up to the first whose extent is not in the text. There is room for it.
+  std::size_t row_rank = 0;
   std::size_t bytes = 0;
   void* data = nullptr;       // of scratch: in the first lane
   std::size_t lane_step = 0;  // of scratch: from one lane to the next
@@ -179,7 +182,6 @@ class Workspace {
   Apart apart_;
   std::vector<BufferRef> references_;
   // What empty buffers point to, so that a kernel that loads a clamped coordinate 0 finds memory.
-  alignas(128) std::byte nothing_[2 * kPadding] = {};
 };
 
 // Checks one tensor by itself (rank, type, extents, strides) and fills in what follows from them.
