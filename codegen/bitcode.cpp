@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "codegen/asserts.h"
+#include "codegen/enclosed.h"
 #include "codegen/stages.h"
 #include "codegen/strict_floats.h"
 #include "codegen/targets.h"
@@ -31,6 +32,7 @@ Halide::Module lower(const Halide::Pipeline& pipeline,
   keep_nan(pipeline);
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);
+  disclose(module);
   fetch_ahead(module);
   make_strict(module);
   return module;

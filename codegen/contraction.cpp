@@ -75,7 +75,7 @@ class Multiplication {
     // the wrong place (its bound_extent keeps the extent and lets the part's start be): it must not
     // see through.
     const bool condition = graph_.node(id).type.dtype == Dtype::Bool;
-    if (!condition || std::exchange(opened_, id) == id) return {};
+    if (!condition || emitter_.encloses || std::exchange(opened_, id) == id) return {};
     return Halide::cast<std::int32_t>(emitter_.value(id, scope)) != 0;
   }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codegen/emit.h"
+#include "codegen/enclosed.h"
 #include "codegen/multiply_adds.h"
 #include "ir/deciding.h"
 #include "ir/error.h"
@@ -16,10 +17,60 @@ namespace fovea::codegen {
 using Halide::Expr;
 using namespace ir;
 
+namespace {
+
+// Functions of two numbers that tell, or choose, by which is larger.
+bool is_ordering(Fn fn) {
+  switch (fn) {
+    case Fn::Eq:
+    case Fn::Ne:
+    case Fn::Lt:
+    case Fn::Le:
+    case Fn::Gt:
+    case Fn::Ge:
+    case Fn::Min:
+    case Fn::Max:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Longer arithmetic on integers and bools becomes one call.
+constexpr int kLongest = 64;
+
+// Functions of integers and bools that give such. What compares or rounds floats stays outside, with
+// what is done for NaN there.
+bool is_whole(const Graph& graph, const Node& node) {
+  const auto is_real = [&](NodeId id) { return is_float(graph.node(id).type.dtype); };
+  return std::holds_alternative<Map>(node.op) && !is_float(node.type.dtype) &&
+         std::ranges::none_of(node.inputs, is_real);
+}
+
+// How many functions arithmetic has that Halide looks through, those used again counted again.
+std::vector<int> lengths_of(const Graph& graph) {
+  std::vector<int> lengths;
+  for (const Node& node : graph.nodes) {
+    const bool whole = is_whole(graph, node);
+    int length = whole ? 1 : 0;
+    for (const NodeId input : node.inputs)
+      if (whole) length = std::min(length + lengths[input], 2 * kLongest);
+    lengths.push_back(length);
+  }
+  return lengths;
+}
+
+}  // namespace
+
 Halide::Var var(AxisId axis) { return Halide::Var("a" + std::to_string(axis)); }
 
 Emitter::Emitter(const Graph& graph, bool exact)
-    : graph_(graph), exact_(exact), wraps_(ir::wrapping(graph)), decides_(deciding(graph)) {}
+    : graph_(graph),
+      exact_(exact),
+      wraps_(ir::wrapping(graph)),
+      decides_(deciding(graph)),
+      reaches_(ir::reaches(graph)),
+      lengths_(lengths_of(graph)) {}
 
 Expr rounded(const Expr& x) {
   using Halide::Internal::Call;
@@ -80,12 +131,25 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
         scope->confined.insert(id);
         return scope->at[op.axis];
       },
-      [&](const Map&) -> Expr { return map(id, scope, annihilating); },
+      [&](const Map&) -> Expr {
+        return is_enclosed(id) ? enclosed(id, scope) : map(id, scope, annihilating);
+      },
       [&](const Read&) -> Expr { return read(id, scope, annihilating); },
       [&](const Input&) -> Expr { return invariant(false, "an input was not resolved"), Expr(); },
       [&](const Reduce&) -> Expr { return multiple(id, scope, annihilating); },
       [&](const Scan&) -> Expr { return invariant(false, "a scan was not resolved"), Expr(); },
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
+}
+
+bool Emitter::moves_too_far(NodeId a, Reach b) const {
+  return !is_float(graph_.node(a).type.dtype) && !may_move(reaches_[a], b);
+}
+
+bool Emitter::compares_too_far(NodeId id) const {
+  const Node& node = graph_.node(id);
+  const auto is_real = [&](NodeId input) { return is_float(graph_.node(input).type.dtype); };
+  return is_ordering(std::get<Map>(node.op).fn) && std::ranges::none_of(node.inputs, is_real) &&
+         moves_too_far(node.inputs[0], reaches_[node.inputs[1]]);
 }
 
 Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
@@ -110,8 +174,54 @@ Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
     const Expr none = fn == Fn::Mul ? x[0] == zero || x[1] == zero : x[0] == zero;
     return Halide::select(none, zero, fn == Fn::Mul ? x[0] * x[1] : x[0] / x[1]);
   }
-  return with_ends(id, scope,
-                   wraps_[id] ? wrapping(fn, x) : apply(fn, std::move(x), node.type.dtype, exact_));
+  return with_ends(id, scope, of(id, std::move(x)));
+}
+
+Expr Emitter::of(NodeId id, std::vector<Expr> x) const {
+  const Node& node = graph_.node(id);
+  const Fn fn = std::get<Map>(node.op).fn;
+  if (wraps_[id]) return wrapping(fn, x);
+  if (compares_too_far(id))
+    for (std::size_t n = 0; n < x.size(); n++)
+      if (!std::holds_alternative<Constant>(graph_.node(node.inputs[n]).op)) x[n] = hidden(x[n]);
+  return apply(fn, std::move(x), node.type.dtype, exact_);
+}
+
+bool Emitter::is_enclosed(NodeId id) const {
+  return lengths_[id] > kLongest && is_whole(graph_, graph_.node(id));
+}
+
+// What does not belong to it is its argument.
+Expr Emitter::enclosed(NodeId root, const ScopePtr& scope) {
+  const std::string name = Halide::Internal::unique_name("part");
+  std::vector<std::string> names;
+  std::vector<Expr> arguments;
+  std::map<NodeId, Expr> made;
+  const auto argument = [&](const Expr& x) {
+    if (Halide::Internal::is_const(x)) return x;
+    names.push_back(name + "_" + std::to_string(names.size()));
+    arguments.push_back(x);
+    return Halide::Internal::Variable::make(x.type(), names.back());
+  };
+  const auto build = [&](const auto& self, NodeId id) -> Expr {
+    if (const auto known = made.find(id); known != made.end()) return known->second;
+    const Node& node = graph_.node(id);
+    const Expr elsewhere = id == root || !is_whole(graph_, node) ? Expr() : resolve(id, scope);
+    if (!is_whole(graph_, node) || elsewhere.defined()) {
+      const bool outer = std::exchange(encloses, false);
+      const Expr x = elsewhere.defined() ? elsewhere : value(id, scope);
+      encloses = outer;
+      return made[id] = argument(x);
+    }
+    std::vector<Expr> x;
+    for (const NodeId input : node.inputs) x.push_back(self(self, input));
+    return made[id] = of(id, std::move(x));
+  };
+  const bool outer = std::exchange(encloses, true);
+  const Expr body = build(build, root);
+  encloses = outer;
+  if (graph_.node(root).type.dtype == Dtype::Bool) scope->confined.insert(root);
+  return arguments.empty() ? body : enclose(body, names, arguments);
 }
 
 // A sum of the same value again and again.
@@ -136,7 +246,8 @@ Expr Emitter::with_ends(NodeId id, const ScopePtr& scope, const Expr& x) const {
   const Node& node = graph_.node(id);
   if (is_float(node.type.dtype)) return x;
   const auto has_both = [&](NodeId input) { return scope->confined.contains(input); };
-  if (std::ranges::all_of(node.inputs, has_both) && !wraps_[id]) {
+  const bool knows = !wraps_[id] && !compares_too_far(id);
+  if (knows && std::ranges::all_of(node.inputs, has_both)) {
     scope->confined.insert(id);
     return x;
   }
@@ -163,7 +274,8 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
   for (const Read::Coordinate& at : op.at) {
     const NodeId coordinate = node.inputs[next++];
     const NodeId otherwise = at.otherwise ? node.inputs[next++] : kNone;
-    const Expr where = Halide::cast<int>(value(coordinate, scope));
+    Expr where = Halide::cast<int>(value(coordinate, scope));
+    if (moves_too_far(coordinate, reach_of_index(graph_.axis(at.axis)))) where = hidden(where);
     const NodeId degree = graph_.axis(at.axis).degree;
     const Expr bound = degree == kNone ? extent(at.axis) : value(degree, there);
     // What is read may be computed for all coordinates that can occur: a degree alone bounds none.

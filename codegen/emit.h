@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "ir/ranges.h"
 
 namespace fovea::codegen {
 
@@ -37,6 +38,8 @@ class Emitter {
   std::function<Halide::Expr(ir::AxisId)> extent;
   // Whether a Read's coordinates are known to be inside (checked before the kernel runs).
   std::vector<bool> checked;
+  // Within long arithmetic that becomes one call: nothing of it need be hidden from Halide.
+  bool encloses = false;
   // If set, conditions "this read is inside" that vary only along `uniform` axes are collected here
   // instead of being applied; the caller's product is zero where any of them is false.
   std::vector<Halide::Expr>* guards = nullptr;
@@ -55,13 +58,22 @@ class Emitter {
  private:
   Halide::Expr compute(ir::NodeId id, const ScopePtr& scope, bool annihilating);
   Halide::Expr map(ir::NodeId id, const ScopePtr& scope, bool annihilating);
+  Halide::Expr of(ir::NodeId id, std::vector<Halide::Expr> x) const;  // a Map of computed inputs
+  Halide::Expr enclosed(ir::NodeId id, const ScopePtr& scope);
+  bool is_enclosed(ir::NodeId id) const;
   Halide::Expr multiple(ir::NodeId id, const ScopePtr& scope, bool annihilating);
   Halide::Expr with_ends(ir::NodeId id, const ScopePtr& scope, const Halide::Expr& x) const;
   Halide::Expr read(ir::NodeId id, const ScopePtr& scope, bool annihilating);
 
+  // Whether Halide might move terms of two integers that are compared beyond i32.
+  bool moves_too_far(ir::NodeId a, ir::Reach b) const;
+  bool compares_too_far(ir::NodeId id) const;  // a Map
+
   const ir::Graph& graph_;
   bool exact_;
   std::vector<bool> wraps_, decides_;  // by NodeId
+  std::vector<ir::Reach> reaches_;     // by NodeId
+  std::vector<int> lengths_;           // of arithmetic on integers and bools, by NodeId
 };
 
 // The loop variable of an axis; the same wherever a kernel loops over it.
@@ -91,7 +103,8 @@ Halide::Expr not_a_number(Halide::Expr x);
 Halide::Expr promised(const Halide::Expr& x, const Halide::Expr& low, const Halide::Expr& high);
 // Arithmetic of i32 that wraps around: of its own, Halide takes for granted that it does not.
 Halide::Expr wrapping(ir::Fn fn, const std::vector<Halide::Expr>& x);
-// The same bits, of which Halide knows nothing.
+// The same integer, of which Halide knows nothing: neither its ends, nor arithmetic that it could
+// move to the other side of a comparison, where it takes for granted that nothing wraps around.
 Halide::Expr hidden(const Halide::Expr& x);
 // An element function on computed values, whose integers do not wrap around. `to`: the dtype of the result.
 Halide::Expr apply(ir::Fn fn, std::vector<Halide::Expr> x, ir::Dtype to, bool exact);

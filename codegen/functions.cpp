@@ -161,7 +161,7 @@ Expr exp2_below(Expr x) { return exp2_biased(x, 100); }
 
 Expr exp2_any(Expr x) { return exp2_biased(select(x > 128.f, 128.f, x), 126); }
 
-Expr hidden(const Expr& x) { return reinterpret<int>(reinterpret<std::uint32_t>(x)); }
+Expr hidden(const Expr& x) { return reinterpret<int>(reinterpret<std::uint32_t>(cast<int>(x))); }
 
 Expr wrapping(Fn fn, const std::vector<Expr>& x) {
   std::vector<Expr> bits;

@@ -16,7 +16,8 @@ using ir::NodeId;
 using Kind = runtime::PredicateOp::Kind;
 
 // Reads elsewhere copy the code of their coordinates; longer code than this is not worth running.
-constexpr std::size_t kLongest = 1000;
+// Lists of some hundred ranges are shorter.
+constexpr std::size_t kLongest = 10000;
 
 struct Code {
   runtime::Predicate ops;

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "codegen/enclosed.h"
 #include "codegen/multiply_adds.h"
 #include "ir/error.h"
 
@@ -38,6 +39,8 @@ bool is_long(const Expr& value) {
       const auto* call = e.as<Halide::Internal::Call>();
       operands += call && call->name == kRounded ? -kOfMark : 1;  // which costs nothing
       IRGraphVisitor::include(e);
+      const Expr body = call == nullptr ? Expr() : body_of(*call);
+      if (body.defined()) include(body);
     }
   } counter;
   value.accept(&counter);

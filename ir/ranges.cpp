@@ -119,16 +119,86 @@ Range range_before_wrapping(const Node& node, std::span<const Axis> axes, const 
       });
 }
 
-std::vector<bool> wrapping(const Graph& graph) {
+namespace {
+
+// What a node is before and after it wraps around.
+struct Known {
   std::vector<Range> ranges;
   std::vector<bool> wraps;
+};
+
+Known known_ranges(const Graph& graph) {
+  Known known;
   for (const Node& node : graph.nodes) {
     const Range range = range_before_wrapping(
-        node, graph.axes, [&](NodeId id) { return ranges[static_cast<std::size_t>(id)]; });
-    wraps.push_back(!fits_i32(range));
-    ranges.push_back(wraps.back() ? kAllI32 : range);
+        node, graph.axes, [&](NodeId id) { return known.ranges[static_cast<std::size_t>(id)]; });
+    known.wraps.push_back(!fits_i32(range));
+    known.ranges.push_back(known.wraps.back() ? kAllI32 : range);
   }
-  return wraps;
+  return known;
+}
+
+Reach reach_of_range(Range range) {
+  return {static_cast<double>(std::max(std::abs(range.low), std::abs(range.high))), 1};
+}
+
+Reach either(Reach a, Reach b) { return {std::max(a.size, b.size), std::max(a.scale, b.scale)}; }
+
+using ReachOf = std::function<Reach(std::size_t)>;  // of the n-th input
+
+Reach reach_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
+  switch (fn) {
+    case Fn::Add:
+    case Fn::Sub:
+      return {x(0).size + x(1).size, x(0).scale * x(1).scale};
+    case Fn::Mul:
+      return {x(0).size * x(1).size, x(0).scale * x(1).scale};
+    case Fn::Div:
+      return {x(0).size, x(0).scale * std::max(divisor, 1.0)};
+    case Fn::Neg:
+    case Fn::Abs:
+      return x(0);
+    case Fn::Cast:
+      return either(own, x(0));
+    case Fn::Min:
+    case Fn::Max:
+      return either(x(0), x(1));
+    case Fn::Where:
+      return either(x(1), x(2));
+    default:
+      return own;
+  }
+}
+
+}  // namespace
+
+std::vector<bool> wrapping(const Graph& graph) { return known_ranges(graph).wraps; }
+
+std::vector<Reach> reaches(const Graph& graph) {
+  const Known known = known_ranges(graph);
+  std::vector<Reach> all;
+  for (std::size_t id = 0; id < graph.nodes.size(); ++id) {
+    const Node& node = graph.nodes[id];
+    const Reach own = is_float(node.type.dtype) ? Reach{} : reach_of_range(known.ranges[id]);
+    const auto input = [&](std::size_t n) { return all[static_cast<std::size_t>(node.inputs[n])]; };
+    const auto* map = std::get_if<Map>(&node.op);
+    Reach reach = own;
+    if (map != nullptr && is_integer(node.type.dtype) && !known.wraps[id]) {
+      const auto* divisor =
+          node.inputs.size() == 2 ? std::get_if<Constant>(&graph.node(node.inputs[1]).op) : nullptr;
+      reach = reach_of_map(map->fn, own, divisor != nullptr ? divisor->value : 1, input);
+    } else if (std::holds_alternative<Read>(node.op)) {
+      for (std::size_t n = 0; n < node.inputs.size(); ++n) reach = either(reach, input(n));
+    }
+    all.push_back(reach);
+  }
+  return all;
+}
+
+Reach reach_of_index(const Axis& axis) { return {static_cast<double>(longest(axis)), 1}; }
+
+bool may_move(Reach left, Reach right) {
+  return (left.size + right.size) * left.scale * right.scale < static_cast<double>(kAllI32.high);
 }
 
 }  // namespace fovea::ir

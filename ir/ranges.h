@@ -34,4 +34,21 @@ bool fits_i32(Range range);
 // By node: whether its integers may wrap around.
 std::vector<bool> wrapping(const Graph& graph);
 
+// How large the numbers can become that arithmetic on integers is made of, where its terms are put
+// in another order or moved to the other side of a comparison, and what they are multiplied by
+// there if it divides them here. Arithmetic that may wrap around moves as a whole.
+struct Reach {
+  double size = 0;   // of all terms together
+  double scale = 1;  // the product of the divisors
+};
+
+// By node.
+std::vector<Reach> reaches(const Graph& graph);
+
+// The reach of the index of an axis.
+Reach reach_of_index(const Axis& axis);
+
+// Whether terms of both sides of a comparison can be moved without leaving i32.
+bool may_move(Reach left, Reach right);
+
 }  // namespace fovea::ir

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "ir/element.h"
+
 namespace fovea::passes {
 namespace {
 
@@ -100,6 +102,19 @@ Value compute(Fn fn, std::span<const Value> x) {
       return std::nullopt;
   }
   return std::nullopt;
+}
+
+// Integers wrap around.
+Value compute_integer(Fn fn, std::span<const Value> x) {
+  std::array<double, 3> numbers{};
+  std::array<const double*, 3> in{};
+  for (std::size_t n = 0; n < x.size(); ++n) {
+    numbers[n] = *x[n];
+    in[n] = &numbers[n];
+  }
+  double result = 0;
+  ir::apply({fn, ir::Dtype::I32}, in, &result, 1);
+  return result;
 }
 
 Value cast(ir::Dtype to, const Value& x) {
@@ -250,11 +265,8 @@ Value Evaluation::map(const ir::Map& op, const ir::Node& node) {
     operands[n] = at(node.inputs[n]);
     all = all && operands[n].has_value();
   }
-  if (all && op.fn == Fn::Div) {
-    // An integer division by zero has no number, and integers floor.
-    if (ir::is_float(node.type.dtype)) return *x[0] / *x[1];
-    return *x[1] != 0 ? Value(std::floor(*x[0] / *x[1])) : std::nullopt;
-  }
+  if (all && node.type.dtype == ir::Dtype::I32) return compute_integer(op.fn, x);
+  if (all && op.fn == Fn::Div) return *x[0] / *x[1];
   if (all) return compute(op.fn, x);
   const Value result = compute_partly(op.fn, x);
   if (result && (op.fn == Fn::Add || op.fn == Fn::Sub || op.fn == Fn::Div)) {
