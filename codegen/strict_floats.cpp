@@ -220,6 +220,37 @@ class UnalignedOutputs : public IRMutator {
   StoredParameters stored_;
 };
 
+// Halide tells LLVM that arithmetic of i32 never wraps around. Addresses do not; a sum that is
+// folded in memory may: what adds to a number that it reads back.
+class WrappingSums : public IRMutator {
+ private:
+  using IRMutator::visit;
+  Stmt visit(const Store* op) override {
+    const Halide::Type type = op->value.type();
+    if (!type.is_int() || type.bits() != 32) return IRMutator::visit(op);
+    folded_ = op->name;
+    const Expr value = mutate(op->value);
+    folded_.clear();
+    return Store::make(op->name, value, op->index, op->param, op->predicate, op->alignment);
+  }
+  Expr visit(const Load* op) override { return op; }  // whatever is read, its place is no sum
+  Expr visit(const Add* op) override {
+    if (!reads_back(op)) return op;
+    const Halide::Type bits = op->type.with_code(Halide::Type::UInt);
+    const auto unsigned_of = [&](const Expr& x) { return Halide::reinterpret(bits, mutate(x)); };
+    return Halide::reinterpret(op->type, Add::make(unsigned_of(op->a), unsigned_of(op->b)));
+  }
+
+  bool reads_back(const Expr& e) const {
+    return !folded_.empty() && contains(e, [&](const Expr& part) {
+      const auto* load = part.as<Load>();
+      return load != nullptr && load->name == folded_;
+    });
+  }
+
+  std::string folded_;
+};
+
 }  // namespace
 
 void keep_nan(const Halide::Pipeline& pipeline) {
@@ -239,6 +270,7 @@ void keep_nan(const Halide::Pipeline& pipeline) {
 void make_strict(Halide::Module& module) {
   for (auto& function : module.functions()) {
     function.body = UnalignedOutputs(function.body).mutate(function.body);
+    function.body = WrappingSums().mutate(function.body);
     function.body = StrictFloats().mutate(function.body);
   }
   module.set_any_strict_float(true);

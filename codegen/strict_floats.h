@@ -16,8 +16,8 @@ namespace fovea::codegen {
 // but for what their author put in strict_float.
 void keep_nan(const Halide::Pipeline& pipeline);
 
-// After lowering: no instruction is marked as free of NaN or infinity. Outputs that a kernel reads
-// back may lie at any address.
+// After lowering: no instruction is marked as free of NaN or infinity, and sums of integers wrap
+// around. Outputs that a kernel reads back may lie at any address.
 void make_strict(Halide::Module& module);
 
 }  // namespace fovea::codegen

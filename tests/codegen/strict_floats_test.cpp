@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <limits>
@@ -131,6 +132,27 @@ TEST_CASE("sums across lanes are vectorised and keep NaN in its own sum") {
     CHECK(loaded->find("kernel")(arguments) == 0);
     for (int n = 0; n < 8; n++)
       CHECK(same(out(n), n == 2 ? NAN : static_cast<float>(960 + 16 * n)));
+  }
+}
+
+TEST_CASE("sums of integers wrap around") {
+  for (const ir::Target& target : codegen::runnable_targets()) {
+    CAPTURE(target.name);
+    Halide::ImageParam x(Halide::Int(32), 1, "x");
+    Var i("i");
+    Func sum("sum"), greater("greater");
+    sum(i) = x(i);
+    sum(i) += 1;
+    greater(i) = sum(i) > x(i);
+    sum.compute_at(greater, i).store_in(Halide::MemoryType::Stack);
+    Buffer<std::int32_t> in(2);
+    in(0) = 5, in(1) = std::numeric_limits<std::int32_t>::max();
+    Buffer<bool> out(2);
+    void* arguments[] = {in.raw_buffer(), out.raw_buffer()};
+    std::shared_ptr<const codegen::LoadedObject> loaded;
+    CHECK(compile(greater, {x}, target, loaded)(arguments) == 0);
+    CHECK(out(0));
+    CHECK(!out(1));
   }
 }
 
