@@ -36,8 +36,14 @@ bool is_ordering(Fn fn) {
   }
 }
 
-// Longer arithmetic on integers and bools becomes one call.
-constexpr int kLongest = 64;
+// Arithmetic on integers and bools with more decisions becomes one call.
+constexpr int kMostDecisions = 64;
+
+// What Halide's passes try to see through: they take time with the third power of how many there
+// are. Sums and products, which they take as they are, may be as long as they like.
+bool is_decision(const Node& node, Fn fn) {
+  return node.type.dtype == Dtype::Bool || fn == Fn::Where || fn == Fn::Min || fn == Fn::Max;
+}
 
 // Functions of integers and bools that give such. What compares or rounds floats stays outside, with
 // what is done for NaN there.
@@ -47,17 +53,17 @@ bool is_whole(const Graph& graph, const Node& node) {
          std::ranges::none_of(node.inputs, is_real);
 }
 
-// How many functions arithmetic has that Halide looks through, those used again counted again.
-std::vector<int> lengths_of(const Graph& graph) {
-  std::vector<int> lengths;
+// How many decisions arithmetic makes, those used again counted again.
+std::vector<int> count_decisions(const Graph& graph) {
+  std::vector<int> counts;
   for (const Node& node : graph.nodes) {
     const bool whole = is_whole(graph, node);
-    int length = whole ? 1 : 0;
+    int count = whole && is_decision(node, std::get<Map>(node.op).fn) ? 1 : 0;
     for (const NodeId input : node.inputs)
-      if (whole) length = std::min(length + lengths[input], 2 * kLongest);
-    lengths.push_back(length);
+      if (whole) count = std::min(count + counts[input], 2 * kMostDecisions);
+    counts.push_back(count);
   }
-  return lengths;
+  return counts;
 }
 
 }  // namespace
@@ -70,7 +76,7 @@ Emitter::Emitter(const Graph& graph, bool exact)
       wraps_(ir::wrapping(graph)),
       decides_(deciding(graph)),
       reaches_(ir::reaches(graph)),
-      lengths_(lengths_of(graph)) {}
+      decisions_(count_decisions(graph)) {}
 
 Expr rounded(const Expr& x) {
   using Halide::Internal::Call;
@@ -188,7 +194,7 @@ Expr Emitter::of(NodeId id, std::vector<Expr> x) const {
 }
 
 bool Emitter::is_enclosed(NodeId id) const {
-  return lengths_[id] > kLongest && is_whole(graph_, graph_.node(id));
+  return decisions_[id] > kMostDecisions && is_whole(graph_, graph_.node(id));
 }
 
 // What does not belong to it is its argument.

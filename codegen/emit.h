@@ -73,7 +73,7 @@ class Emitter {
   bool exact_;
   std::vector<bool> wraps_, decides_;  // by NodeId
   std::vector<ir::Reach> reaches_;     // by NodeId
-  std::vector<int> lengths_;           // of arithmetic on integers and bools, by NodeId
+  std::vector<int> decisions_;         // of arithmetic on integers and bools, by NodeId
 };
 
 // The loop variable of an axis; the same wherever a kernel loops over it.

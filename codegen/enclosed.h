@@ -1,6 +1,7 @@
-// codegen/enclosed.h — long arithmetic on integers and bools as one call, which Halide's passes do
-// not look into: some of them take time with the third power of its length, and all of them for
-// every copy that unrolling makes. For .cpp files of this folder, which include Halide.h first.
+// codegen/enclosed.h — arithmetic on integers and bools with many decisions as one call, which
+// Halide's passes do not look into: some of them take time with the third power of its length, and
+// all of them for every copy that unrolling makes. For .cpp files of this folder, which include
+// Halide.h first.
 #pragma once
 
 #include <string>

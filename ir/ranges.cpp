@@ -150,11 +150,13 @@ Reach reach_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
   switch (fn) {
     case Fn::Add:
     case Fn::Sub:
-      return {x(0).size + x(1).size, x(0).scale * x(1).scale};
+      return {x(0).size + x(1).size, std::max(x(0).scale, x(1).scale)};
     case Fn::Mul:
       return {x(0).size * x(1).size, x(0).scale * x(1).scale};
-    case Fn::Div:
-      return {x(0).size, x(0).scale * std::max(divisor, 1.0)};
+    case Fn::Div: {
+      const double by = std::max(std::abs(divisor), 1.0);
+      return {x(0).size / by + 1, x(0).scale * by};
+    }
     case Fn::Neg:
     case Fn::Abs:
       return x(0);
@@ -198,7 +200,8 @@ std::vector<Reach> reaches(const Graph& graph) {
 Reach reach_of_index(const Axis& axis) { return {static_cast<double>(longest(axis)), 1}; }
 
 bool may_move(Reach left, Reach right) {
-  return (left.size + right.size) * left.scale * right.scale < static_cast<double>(kAllI32.high);
+  const double scale = std::max(left.scale, right.scale);
+  return (left.size + right.size) * scale < static_cast<double>(kAllI32.high);
 }
 
 }  // namespace fovea::ir

@@ -38,8 +38,8 @@ std::vector<bool> wrapping(const Graph& graph);
 // in another order or moved to the other side of a comparison, and what they are multiplied by
 // there if it divides them here. Arithmetic that may wrap around moves as a whole.
 struct Reach {
-  double size = 0;   // of all terms together
-  double scale = 1;  // the product of the divisors
+  double size = 0;   // of all terms together, as they are here
+  double scale = 1;  // the largest product of divisors within one another
 };
 
 // By node.
