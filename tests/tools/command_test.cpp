@@ -292,9 +292,11 @@ TEST_CASE("inputs of 64 bits are rounded where they may be, and it is said") {
                     "holds 2147483648 of i64, which i32 cannot hold (element 1)");
 }
 
-TEST_CASE("an axis that is too long is refused by the header of a file") {
-  const Folder folder;
-  std::string header = "{'descr': '|i1', 'fortran_order': False, 'shape': (2147483648,), }";
+// A file of no blocks, whose elements are all 0.
+std::string write_sparse(const Folder& folder, const std::string& type, const std::string& shape,
+                         std::uintmax_t bytes) {
+  std::string header =
+      "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
   header.resize(117, ' ');
   header += '\n';
   std::string start = "\x93NUMPY\x01";
@@ -303,10 +305,21 @@ TEST_CASE("an axis that is too long is refused by the header of a file") {
   start += '\0';
   write_file(folder / "x.npy", start + header);
   std::filesystem::resize_file(std::filesystem::path(folder / "x.npy"),
-                               start.size() + header.size() + 2147483648ULL);  // of no blocks
-  check_users_error(fovea({"run", "-", "--in", "x=" + (folder / "x.npy")},
-                          "axis i\nx : i8[i]\nout o = sum(i, x)\n"),
-                    "has extent 2147483648 along axis i; expected at most 2147483647");
+                               start.size() + header.size() + bytes);
+  return "x=" + (folder / "x.npy");
+}
+
+TEST_CASE("what is too large is refused by the header of a file") {
+  const Folder folder;
+  check_users_error(
+      fovea({"run", "-", "--in", write_sparse(folder, "|i1", "(2147483648,)", 2147483648ULL)},
+            "axis i\nx : i8[i]\nout o = sum(i, x)\n"),
+      "has extent 2147483648 along axis i; expected at most 2147483647");
+  // Of f64, which would be converted.
+  check_users_error(
+      fovea({"run", "-", "--in", write_sparse(folder, "<f8", "(65536, 40000)", 20971520000ULL)},
+            "axis i, j\nx : f32[i, j]\nout o = sum((i, j), x)\n"),
+      "has shape [65536, 40000], 2621440000 elements; expected at most 2147483647 in a tensor");
 }
 
 TEST_CASE("run sums up what goes to no file, the same for the same seed") {
