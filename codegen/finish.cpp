@@ -125,8 +125,10 @@ class Finish {
       if (!map || map->fn != Fn::Where) break;
       const auto* hidden = std::get_if<Constant>(&graph_.node(node.inputs[2]).op);
       if (!hidden || hidden->value != -std::numeric_limits<double>::infinity()) break;
-      // Intervals tell of the whole kernel's mask which rows see nothing.
-      if (node.inputs[0] != context_.kernel.visible) add(node.inputs[0]);
+      // Of coordinates alone intervals tell which rows of the kernel's mask see nothing.
+      const NodeId condition = node.inputs[0];
+      if (condition != context_.kernel.visible || context_.touches_memory(condition))
+        add(condition);
       at = node.inputs[1];
     }
     std::erase_if(conditions, [&](NodeId id) { return !is_told(id); });

@@ -18,7 +18,7 @@ namespace {
 // batch, so that many of them stay small as well.
 constexpr double kMostStored = 8e6, kMostUnfused = 1 << 20;
 // What is in doubt is fused: estimates are no measurements, and fused nothing large is stored.
-constexpr double kDoubt = 1.5;
+constexpr double kDoubt = 1.2;
 constexpr int kMostDecisions = 64;
 
 // The pipeline with other passes in place of some.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <set>
 
+#include "ir/contraction.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/planes.h"
@@ -15,23 +16,30 @@ namespace {
 
 using namespace ir;
 
-// Nanoseconds on one core of an AVX-512 machine at some 3.5 GHz, from the unfused and the fused
-// forms of the library and the corpus at 8 to 1000 rows (tools/bench never_slower).
-constexpr double kCall = 100;              // of a kernel
-constexpr double kTile = 150;              // of a tile: prepare, one step, finish
-constexpr double kMultiplyAdd = 0.0075;    // of a contraction on a plane
-constexpr double kProduct = 1200;          // of a product of matrices off the planes, however small
-constexpr double kMultiplyAddOff = 0.016;  // and of its multiply-adds
-constexpr double kOperation = 0.02;        // of one element on a plane
-constexpr double kFunction = 0.25;         // of exp and its like there
-constexpr double kDivision = 0.5;          // of integers
-constexpr double kLoad = 1.2;              // of an element from wherever data say
-constexpr double kFold = 1.2;              // of an element of a fold off the planes
-constexpr double kNested = 0.5;            // of an operation off the planes
-constexpr double kNestedFunction = 1.2;
+// Nanoseconds on one core of an AVX-512 machine at some 3.5 GHz: fitted to the kernels of the
+// unfused and the fused forms of the library and the corpus at 8 to 400 rows, then to which of both
+// is faster (tools/bench never_slower).
+constexpr double kCall = 100;           // of a kernel
+constexpr double kTile = 300;           // of a tile with rows in the lanes: prepare, step, finish
+constexpr double kTileOfColumns = 300;  // and with columns there
+constexpr double kMultiplyAdd = 0.023;  // of a contraction on a plane, rows in the lanes
+constexpr double kMultiplyAddOfColumns = 0.005;
+constexpr double kOperation = 0.035;  // of one element on a plane
+constexpr double kOperationOfColumns = 0.08;
+constexpr double kFunction = 0.13;         // of exp and its like there
+constexpr double kDivision = 0.3;          // of integers
+constexpr double kPacked = 0.15;           // of an element that a product of matrices packs
+constexpr double kMultiplyAddOff = 0.015;  // of its multiply-adds
+constexpr double kMultiplyAddLoop = 0.27;  // where it is no more than loops
+constexpr double kLoad = 0.25;             // of an element from wherever data say
+constexpr double kFold = 0.15;             // of an element of a fold off the planes
+constexpr double kBound = 1.5;             // the same of a maximum or minimum of floats
+constexpr double kNested = 0.1;            // of an operation off the planes
+constexpr double kNestedFunction = 2.5;
 constexpr double kWalked = 0.1;  // of an operation or a multiply-add along neighbours
-constexpr double kByte = 0.03;   // written and read back
-constexpr double kLanes = 16;    // of that machine
+constexpr double kWalkedFunction = 1;
+constexpr double kByte = 0.12;  // written and read back
+constexpr double kLanes = 16;   // of that machine
 
 // Some tens of operations a number.
 bool is_function(Fn fn) {
@@ -130,12 +138,13 @@ class CostOfKernel {
     cost_.times_.push_back({each, std::move(more)});
   }
 
+  bool has_columns_in_lanes() const { return kernel_.lanes == Lanes::Columns; }
+
   Factor factor(AxisId axis) const {
     if (kernel_.row == kNone) return {axis, 1, true};
-    const bool rows_in_lanes = kernel_.lanes == Lanes::Rows;
     if (axis == kernel_.row)
       return {axis, static_cast<double>(std::max(kernel_.row_tile, 1)), true};
-    if (axis == kernel_.column) return {axis, rows_in_lanes ? 8 : kLanes / width_, true};
+    if (axis == kernel_.column) return {axis, has_columns_in_lanes() ? kLanes / width_ : 8, true};
     return {axis, 1, true};
   }
 
@@ -166,7 +175,7 @@ class CostOfKernel {
     std::erase(axes, kernel_.shared);
     if (kernel_.shared != kNone && std::ranges::find(batch_, kernel_.shared) == batch_.end())
       factors.push_back({kernel_.shared, static_cast<double>(kernel_.members), false});
-    add(kTile, axes, std::move(factors));
+    add(has_columns_in_lanes() ? kTileOfColumns : kTile, axes, std::move(factors));
   }
 
   void add_node(NodeId id) {
@@ -175,9 +184,20 @@ class CostOfKernel {
         [&](const Map& op) { add_map(id, op); }, [&](const Reduce& op) { add_fold(id, op.axis); },
         [&](const Scan& op) { add_fold(id, op.axis); },
         [&](const Read&) {
-          if (is_gather(graph_, id)) add_at(id, copies_rows(id) ? kOperation : kLoad);
+          if (is_gather(graph_, id)) add_at(id, copies_rows(id) ? operation() : kLoad);
         },
         [&](const TopK& op) { add_fold(id, op.axis); });
+  }
+
+  double operation() const {
+    return kernel_.row != kNone && has_columns_in_lanes() ? kOperationOfColumns : kOperation;
+  }
+
+  // What comes of indices alone a kernel on a plane computes where it is used.
+  bool is_of_indices(NodeId id) const {
+    return std::holds_alternative<Map>(graph_.node(id).op) && !needs(graph_, id, [&](NodeId at) {
+             return std::holds_alternative<Input>(graph_.node(at).op);
+           });
   }
 
   // At each point of a node, wherever its kernel computes it.
@@ -192,7 +212,7 @@ class CostOfKernel {
     const bool folds_plane = folded != kNone && (folded == kernel_.row || folded == kernel_.column);
     if (kernel_.row == kNone) return add(each, axes);
     join(axes, region_.batch);
-    if (is_on_plane(type) || folds_plane) {
+    if (is_on_plane(type) || folds_plane || is_of_indices(id)) {
       const AxisId plane[] = {kernel_.row, kernel_.column};
       join(axes, plane);
       return add(each, axes);
@@ -206,11 +226,11 @@ class CostOfKernel {
     // A product that is summed is a part of the multiply-add.
     if (op.fn == Fn::Mul && summed_.contains(id)) return;
     const bool in_vectors = is_on_plane(node.type) || kernel_.row != kNone;
-    if (is_walked(node.type)) return add_at(id, is_function(op.fn) ? kFunction : kWalked);
+    if (is_walked(node.type)) return add_at(id, is_function(op.fn) ? kWalkedFunction : kWalked);
     if (is_division_of_integers(node)) return add_at(id, in_vectors ? kDivision * width_ : kLoad);
     if (is_function(op.fn))
       return add_at(id, in_vectors ? kFunction * width_ : kNestedFunction * width_);
-    add_at(id, in_vectors ? kOperation * width_ : kNested * width_);
+    add_at(id, (in_vectors ? operation() : kNested) * width_);
   }
 
   void add_fold(NodeId id, AxisId axis) {
@@ -220,13 +240,49 @@ class CostOfKernel {
                             std::holds_alternative<Map>(term.op) &&
                             std::get<Map>(term.op).fn == Fn::Mul && node.type.axes.size() > 1;
     if (kernel_.row != kNone) {
-      add_at(id, (is_product ? kMultiplyAdd : kOperation) * width_, axis);
+      const double multiply_add = has_columns_in_lanes() ? kMultiplyAddOfColumns : kMultiplyAdd;
+      add_at(id, (is_product ? multiply_add : operation()) * width_, axis);
       return;
     }
     if (kernel_.column != kNone) return add_at(id, kWalked * width_, axis);
-    if (!is_product) return add_at(id, kFold, axis);
-    add_at(id, kMultiplyAddOff * width_, axis);
-    add(kProduct, shared_axes(term, axis));
+    if (!is_product) return add_at(id, is_bound(id) ? kBound : kFold, axis);
+    if (!is_of_matrices(id)) return add_at(id, kMultiplyAddLoop, axis);
+    add_product(id, axis);
+  }
+
+  // One operand is packed in whole tiles, and in whole chunks of terms where these are not counted
+  // before the run; rows go by tiles as well.
+  void add_product(NodeId id, AxisId folded) {
+    constexpr double kColumns = 48, kRows = 8, kTerms = 256;
+    const Node& term = graph_.node(graph_.node(id).inputs[0]);
+    const AxisId column = graph_.node(id).type.axes.back();
+    std::vector<AxisId> shared = shared_axes(term, folded), rows;
+    std::erase(shared, column);
+    for (const AxisId axis : graph_.node(id).type.axes)
+      if (axis != column && std::ranges::find(shared, axis) == shared.end()) rows.push_back(axis);
+    const Factor columns{column, kColumns, true};
+    const Factor terms{folded, graph_.axis(folded).extent.empty() ? kTerms : 1, true};
+    add(kPacked * width_, shared, {columns, terms});
+    std::vector<Factor> all{columns, {folded, 1, true}};
+    if (!rows.empty() && std::ranges::find(batch_, rows.back()) == batch_.end()) {
+      all.push_back({rows.back(), kRows, true});
+      rows.pop_back();
+    }
+    rows.insert(rows.end(), shared.begin(), shared.end());
+    add(kMultiplyAddOff * width_, rows, std::move(all));
+  }
+
+  bool is_bound(NodeId id) const {
+    const auto* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+    return reduce && reduce->fn != ReduceFn::Sum && is_float(graph_.node(id).type.dtype);
+  }
+
+  // Whether both operands lie in registers by tiles: vectors of the one, numbers of the other.
+  bool is_of_matrices(NodeId sum) const {
+    const Extent& last = graph_.axis(graph_.node(sum).type.axes.back()).extent;
+    const bool is_narrow = last.size() == 1 && last[0].kind == ExtentTerm::Kind::Number &&
+                           static_cast<double>(last[0].number) * width_ < kLanes;
+    return !is_narrow && is_matrix_product(graph_, sum, Leaves(graph_.nodes.size()));
   }
 
   // Whether what is gathered are rows of features, which are copied as they lie.

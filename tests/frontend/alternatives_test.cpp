@@ -47,6 +47,17 @@ TEST_CASE("alternatives: attention is fused for any extents") {
   CHECK(why(kAttention, {}).empty());
 }
 
+TEST_CASE("alternatives: few rows that leave tiles empty are not fused") {
+  constexpr std::string_view kPaths = R"(
+axis i, m = i
+d : i32[i]
+out far = d + min(m, d + d[i = m])[i = m]
+)";
+  CHECK(why(kPaths, {{"i", 8}}).starts_with("unfused"));
+  CHECK(why(kPaths, {{"i", 100}}).starts_with("fused"));
+  CHECK(why(kPaths, {{"i", 500}}).starts_with("fused"));
+}
+
 TEST_CASE("alternatives: the extent of a batch chooses nothing") {
   const auto at = [](std::int64_t batch) {
     return why(kAttention, {{"b", batch}, {"h", batch}, {"i", 8}, {"j", 8}});
