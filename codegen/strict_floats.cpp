@@ -34,6 +34,7 @@ using Halide::Internal::Select;
 using Halide::Internal::Shuffle;
 using Halide::Internal::Stmt;
 using Halide::Internal::Store;
+using Halide::Internal::VectorReduce;
 
 template <class Predicate>
 bool contains(const Expr& e, Predicate holds) {
@@ -221,7 +222,8 @@ class UnalignedOutputs : public IRMutator {
 };
 
 // Halide tells LLVM that arithmetic of i32 never wraps around. Addresses do not; a sum that is
-// folded in memory may: what adds to a number that it reads back.
+// folded in memory may: what adds to a number that it reads back. Dot products of small integers
+// stay as Halide knows them, for it makes one instruction of them, which wraps around.
 class WrappingSums : public IRMutator {
  private:
   using IRMutator::visit;
@@ -235,7 +237,8 @@ class WrappingSums : public IRMutator {
   }
   Expr visit(const Load* op) override { return op; }  // whatever is read, its place is no sum
   Expr visit(const Add* op) override {
-    if (!reads_back(op)) return op;
+    const bool is_dot = op->a.as<VectorReduce>() != nullptr || op->b.as<VectorReduce>() != nullptr;
+    if (is_dot || !reads_back(op)) return op;
     const Halide::Type bits = op->type.with_code(Halide::Type::UInt);
     const auto unsigned_of = [&](const Expr& x) { return Halide::reinterpret(bits, mutate(x)); };
     return Halide::reinterpret(op->type, Add::make(unsigned_of(op->a), unsigned_of(op->b)));
