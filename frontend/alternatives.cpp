@@ -17,6 +17,9 @@ namespace {
 // Of what another form stores that the first one does not; of unfused planes, for one element of a
 // batch, so that many of them stay small as well.
 constexpr double kMostStored = 8e6, kMostUnfused = 1 << 20;
+// Of the operations of the order for long axes: what is stored instead has to save more than it
+// costs to be stored and read.
+constexpr double kWorthStoring = 0.9;
 // What is in doubt is fused: estimates are no measurements, and fused nothing large is stored.
 constexpr double kDoubt = 1.2;
 constexpr int kMostDecisions = 64;
@@ -100,7 +103,8 @@ std::unique_ptr<const Variants> Alternatives::make(Run order, bool fuse,
 bool Alternatives::is_short(const Given& given) const {
   if (orders_.size() == 1) return false;
   const auto here = orders_[1]->main->cost(given);
-  return here.operations < orders_[0]->main->cost(given).operations && here.stored <= kMostStored;
+  const double most = kWorthStoring * orders_[0]->main->cost(given).operations;
+  return here.operations < most && here.stored <= kMostStored;
 }
 
 // Whether fusing is in question at all.
