@@ -24,7 +24,7 @@ using ir::Node;
 using ir::NodeId;
 
 // One term of a sum. Where it is a prefix sum, that scan, as it stands or read at other
-// coordinates, times or over a factor.
+// coordinates, times or over a factor; a whole sum is the last of the prefix sums.
 struct Term {
   NodeId node = kNone;
   bool negative = false;
@@ -127,12 +127,23 @@ class Search {
     return term;
   }
 
-  // The scan behind reads of it.
+  // The scan behind reads of it, or that a sum is the last of.
   NodeId scan_of(NodeId id) const {
     const Node& node = graph_.node(id);
+    if (const auto* sum = std::get_if<ir::Reduce>(&node.op)) return scan_of_sum(node, *sum);
     if (std::holds_alternative<ir::Read>(node.op)) return scan_of(node.inputs[0]);
     const auto* scan = std::get_if<ir::Scan>(&node.op);
     return scan && node.type.dtype == ir::Dtype::F32 && !is_ragged(graph_, scan->axis) ? id : kNone;
+  }
+
+  NodeId scan_of_sum(const Node& node, const ir::Reduce& sum) const {
+    if (sum.fn != ir::ReduceFn::Sum) return kNone;
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+      const Node& other = graph_.node(id);
+      const auto* scan = std::get_if<ir::Scan>(&other.op);
+      if (scan && scan->axis == sum.axis && other.inputs[0] == node.inputs[0]) return scan_of(id);
+    }
+    return kNone;
   }
 
   static bool cancels(const Term& x, const Term& y) {
@@ -174,11 +185,31 @@ class Rebuild {
   }
 
   NodeId difference(const Pair& pair) {
-    const NodeId whole = into_.map(Fn::Sub, {copied(pair.plus.value), copied(pair.minus.value)});
-    const NodeId rest = into_.map(Fn::Sub, {rest_of(pair.plus.value), rest_of(pair.minus.value)});
+    const NodeId whole = into_.map(Fn::Sub, {value_of(pair.plus), value_of(pair.minus)});
+    const NodeId rest = into_.map(Fn::Sub, {rest_of(pair.plus), rest_of(pair.minus)});
     const NodeId both = into_.map(Fn::Add, {whole, rest});
     if (pair.plus.factor == kNone) return both;
     return into_.map(pair.plus.divides ? Fn::Div : Fn::Mul, {both, copied(pair.plus.factor)});
+  }
+
+  bool is_last(const Term& term) const {
+    return std::holds_alternative<ir::Reduce>(graph_.node(term.value).op);
+  }
+
+  // Of no terms, a sum is 0.
+  NodeId last_of(NodeId scanned, ir::AxisId axis) {
+    const NodeId last = into_.map(Fn::Sub, {into_.size(axis), into_.constant(1, ir::Dtype::I32)});
+    return into_.read(scanned, {{axis, last, into_.constant(0)}});
+  }
+
+  NodeId value_of(const Term& term) {
+    if (!is_last(term)) return copied(term.value);
+    return last_of(copied(term.scan), std::get<ir::Scan>(graph_.node(term.scan).op).axis);
+  }
+
+  NodeId rest_of(const Term& term) {
+    if (!is_last(term)) return rest_of(term.value);
+    return last_of(rest_of_scan(term.scan), std::get<ir::Scan>(graph_.node(term.scan).op).axis);
   }
 
   // What rounding took from a scan, read where the scan is.

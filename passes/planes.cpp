@@ -496,6 +496,7 @@ std::optional<AxisId> other_axis(const Graph& graph, NodeId fold, const Leaves& 
 
 bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
   const std::vector<bool> loads = loads_of_folds(graph);
+  const Leaves stored = stored_leaves(graph);
   std::vector<NodeId> stack{node};
   std::set<NodeId> seen;
   while (!stack.empty()) {
@@ -503,7 +504,7 @@ bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
     stack.pop_back();
     if (!seen.insert(id).second) continue;
     const Node& at = graph.node(id);
-    if (id != node && !is_on(graph, id, plane)) continue;
+    if (id != node && (!is_on(graph, id, plane) || (stored[id] && is_fold(at)))) continue;
     if (std::holds_alternative<Scan>(at.op) || std::holds_alternative<TopK>(at.op)) return false;
     if (const Reduce* reduce = std::get_if<Reduce>(&at.op))
       if (is_ragged(graph, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;

@@ -43,8 +43,8 @@ std::set<ir::NodeId> sources(const ir::Graph& graph, ir::NodeId node, bool indic
 std::optional<ir::AxisId> other_axis(const ir::Graph& graph, ir::NodeId reduction,
                                      const ir::Leaves& stored);
 
-// Whether a node on a plane can be computed from a tile of it: no scans, nothing ragged. What it
-// reads of folds at other coordinates is stored before.
+// Whether a node on a plane can be computed from a tile of it: no scans, nothing ragged. Folds that
+// are read at other coordinates are stored before.
 bool is_tileable(const ir::Graph& graph, ir::NodeId node, const Plane& plane);
 
 // Whether a plane is worth a walk.
