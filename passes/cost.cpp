@@ -8,6 +8,7 @@
 #include "ir/contraction.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
+#include "passes/extents.h"
 #include "passes/planes.h"
 #include "passes/stored.h"
 
@@ -356,7 +357,9 @@ std::vector<AxisId> batch_axes(const Graph& graph) {
       if (const auto* reduce = std::get_if<Reduce>(&graph.node(id).op))
         others.insert(origin(graph, reduce->axis));
   }
-  std::erase_if(batch, [&](AxisId axis) { return others.contains(origin(graph, axis)); });
+  std::erase_if(batch, [&](AxisId axis) {
+    return others.contains(origin(graph, axis)) || fixed_extent(graph, axis).has_value();
+  });
   std::ranges::sort(batch);
   return batch;
 }

@@ -46,9 +46,9 @@ class Cost {
   std::vector<Term> times_, stored_;
 };
 
-// The axes that are a batch in every kernel of a graph with kernels: everything on their planes has
-// them, or is the same along them; no plane runs along them, and nothing on one is folded along
-// them.
+// The axes that are a batch in every kernel of a graph with kernels, and as long as a run says:
+// everything on their planes has them, or is the same along them; no plane runs along them, and
+// nothing on one is folded along them.
 std::vector<ir::AxisId> batch_axes(const ir::Graph& graph);
 
 }  // namespace fovea::passes

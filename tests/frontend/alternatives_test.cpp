@@ -82,6 +82,21 @@ TEST_CASE("alternatives: the extent of a batch chooses nothing") {
   CHECK(at(1) == at(1000));
 }
 
+TEST_CASE("alternatives: an axis that the text counts is no batch") {
+  // A plane is walked for each of nine distances.
+  constexpr std::string_view kByDistance = R"(
+axis b, i, j, r = 9, d = 4
+q : f32[b, i, d]
+k : f32[b, j, d]
+near : f32[r]
+at = min(max(j - i, -4), 4) + 4
+p = softmax(j, sum(d, q * k) + near[r = at])
+out dnear = sum((b, i, j), where(at == r, p, 0.0))
+)";
+  CHECK(why(kByDistance, {{"b", 2}, {"i", 8}, {"j", 8}}).starts_with("unfused"));
+  CHECK(why(kByDistance, {{"b", 2}, {"i", 100}, {"j", 100}}).starts_with("fused"));
+}
+
 TEST_CASE("alternatives: what is asked for holds for all extents") {
   const Graph graph = parse(kTags);
   for (const bool fuse : {true, false}) {
