@@ -231,11 +231,48 @@ class Finder {
     const int folded = partition_.group_of(id);
     if (is_plane_reduction(graph_, id, row, column)) return folded == group ? kNone : id;
     if (folded != kNone) return id;  // of another plane
-    if (type.has(row) && type.has(column)) return kNone;
+    if (type.has(row) && type.has(column)) return repeats_in_batch(id, group) ? id : kNone;
     if (walks_.axis_of(id) != kNone || is_single_fold(id)) return id;
     if (long_[index(id)] && !partition_.needs_group(id, group)) return id;
     if (!type.has(row) && type.has(column) && is_heavy(read_by(id))) return read_by(id);
     return decides(id) ? id : kNone;
+  }
+
+  // Whether a walk would contract an input that lies on its plane, as the bias that AlphaFold makes
+  // of pairs, again for each coordinate of an axis of the batch that is as long as a run says. Next
+  // to that input, storing the result is little.
+  bool repeats_in_batch(NodeId id, int group) const {
+    const auto* sum = std::get_if<Reduce>(&graph_.node(id).op);
+    const Type& type = graph_.node(id).type;
+    if (sum == nullptr || sum->fn != ReduceFn::Sum || !is_float(type.dtype) ||
+        !partition_.storable(type))
+      return false;
+    const auto [row, column] = partition_.group(group).plane;
+    const std::set<NodeId> from = sources(graph_, id, false);
+    const bool lies_there = std::ranges::any_of(from, [&](NodeId source) {
+      const Type& of = graph_.node(source).type;
+      return of.has(row) && of.has(column) && of.has(sum->axis);
+    });
+    return lies_there &&
+           !needs(graph_, id, [&](NodeId at) { return partition_.group_of(at) != kNone; }) &&
+           std::ranges::any_of(batch_of(group), [&](AxisId axis) {
+             return !type.has(axis) && graph_.axis(axis).extent.empty();
+           });
+  }
+
+  // The axes besides the plane's own of what varies along both of these.
+  std::set<AxisId> batch_of(int group) const {
+    const auto [row, column] = partition_.group(group).plane;
+    const Leaves none(graph_.nodes.size());
+    std::set<AxisId> batch;
+    for (const NodeId id : partition_.group(group).reductions)
+      for (const Factor& factor : product_of(graph_, graph_.node(id).inputs[0], none).factors) {
+        const Type& type = graph_.node(factor.node).type;
+        if (type.has(row) && type.has(column)) batch.insert(type.axes.begin(), type.axes.end());
+      }
+    batch.erase(row);
+    batch.erase(column);
+    return batch;
   }
 
   // What a column operand is read from: itself, if it is not read elsewhere.

@@ -37,7 +37,9 @@ void check(const std::string& text, bool fused) {
   const Graph graph = parse(text);
   INFO(text);
   for (const ir::Target& target : codegen::runnable_targets()) {
-    const Kernel kernel = compile(graph, {.target = std::string(target.name), .threads = 2});
+    Options options{.target = std::string(target.name), .threads = 2};
+    if (fused) options.fuse = true;
+    const Kernel kernel = compile(graph, options);
     for (const std::int64_t rows : {1, 7, 16, 100}) {
       const Sizes sizes = {{"i", rows}, {"j", 160}};
       if (fused) CHECK(planes_of(kernel, sizes).kernels > 0);
