@@ -8,6 +8,7 @@
 #include <numeric>
 #include <optional>
 
+#include "codegen/asserts.h"
 #include "codegen/enclosed.h"
 #include "codegen/multiply_adds.h"
 #include "ir/error.h"
@@ -119,9 +120,12 @@ class RowsAcross final : public Plane {
     return staged.defined() ? staged : Plane::plane_input(id, scope);
   }
 
+  // Rows to store. Halide's checks take it that vectors may begin at each of them.
+  int room() const { return tiling_.rows + (has_asserts() ? tiling_.lanes - 1 : 0); }
+
   void schedule_panel(Panel& panel, std::span<const Definition> definitions) override {
     Func& f = panel.func;
-    f.compute_root().bound_storage(Var("r"), tiling_.rows).bound_extent(Var("j"), tiling_.block);
+    f.compute_root().bound_storage(Var("r"), room()).bound_extent(Var("j"), tiling_.block);
     for (const AxisId axis : panel.inner) f.bound(var(axis), 0, signature_.extent(axis));
     for (std::size_t n = 0; n < definitions.size(); ++n)
       schedule_definition(panel, static_cast<int>(n), definitions[n]);
@@ -216,7 +220,7 @@ class RowsAcross final : public Plane {
                              RDom c) {
     const Var r("r"), ri("ri"), ro("ro"), ei("ei"), eo("eo");
     std::vector<Halide::VarOrRVar> outside;
-    f.compute_root().bound_storage(r, tiling_.rows);
+    f.compute_root().bound_storage(r, room());
     for (const AxisId axis : inner) f.bound(var(axis), 0, signature_.extent(axis));
     for (const AxisId axis : features) f.bound(var(axis), 0, signature_.extent(axis));
     for (auto axis = inner.rbegin(); axis != inner.rend(); ++axis) outside.push_back(var(*axis));

@@ -115,6 +115,10 @@ std::optional<std::string> stage_differs(const ProgramFile& program) {
   return passes::differing_stage(program.graph, examples, kTolerance);
 }
 
+bool has_empty_axis(const Sizes& sizes) {
+  return std::ranges::any_of(sizes, [](const auto& size) { return size.second == 0; });
+}
+
 // How a program is compiled, and on which examples it runs then.
 struct Way {
   Options options;
@@ -184,7 +188,9 @@ std::optional<std::string> program_differs(const ProgramFile& program,
     std::optional<Environment> asserts;
     if (way.asserts) asserts.emplace("FOVEA_ASSERTS", "1");
     const Kernel kernel = compile(program.graph, options);
-    for (std::size_t n = way.first; n < examples.size(); n += way.step)
+    for (std::size_t n = way.first; n < examples.size(); n += way.step) {
+      // Halide also reports what a loop along an empty axis would read.
+      if (way.asserts && has_empty_axis(examples[n].sizes)) continue;
       if (auto what = example_differs(kernel, program, examples[n]))
         return std::optional(
             fmt::format("{}\non {} with {} threads{}{}{}, {}", *what, options.target,
@@ -192,6 +198,7 @@ std::optional<std::string> program_differs(const ProgramFile& program,
                         way.asserts ? ", checking themselves" : "",
                         options.sizes.empty() ? "" : ", compiled for these extents",
                         describe(examples[n].sizes)));
+    }
     return std::optional<std::string>();
   };
   for (const Way& way : best_row())
