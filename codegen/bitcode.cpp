@@ -22,7 +22,8 @@ namespace {
 // again, and none of it faster.
 Halide::Target halide_target(const ir::Target& target) {
   return Halide::Target(std::string(machine_row(target).halide) +
-                        (has_asserts() ? "" : "-no_asserts") + "-no_bounds_query-no_runtime-disable_llvm_loop_opt");
+                        (has_asserts() ? "" : "-no_asserts") +
+                        "-no_bounds_query-no_runtime-disable_llvm_loop_opt");
 }
 
 Halide::Module lower(const Halide::Pipeline& pipeline,

@@ -19,23 +19,6 @@ using namespace ir;
 
 namespace {
 
-// Functions of two numbers that tell, or choose, by which is larger.
-bool is_ordering(Fn fn) {
-  switch (fn) {
-    case Fn::Eq:
-    case Fn::Ne:
-    case Fn::Lt:
-    case Fn::Le:
-    case Fn::Gt:
-    case Fn::Ge:
-    case Fn::Min:
-    case Fn::Max:
-      return true;
-    default:
-      return false;
-  }
-}
-
 // Arithmetic on integers and bools with more decisions becomes one call.
 constexpr int kMostDecisions = 64;
 

@@ -34,18 +34,12 @@ class Search {
   }
 
   void visit(Fn fn, const Node& node, bool decides) {
+    if (is_ordering(fn)) {
+      if (std::ranges::none_of(node.inputs, [&](NodeId in) { return is_constant(in); }))
+        for (const NodeId input : node.inputs) mark(input);
+      return;
+    }
     switch (fn) {
-      case Fn::Eq:
-      case Fn::Ne:
-      case Fn::Lt:
-      case Fn::Le:
-      case Fn::Gt:
-      case Fn::Ge:
-      case Fn::Min:
-      case Fn::Max:
-        if (std::ranges::none_of(node.inputs, [&](NodeId in) { return is_constant(in); }))
-          for (const NodeId input : node.inputs) mark(input);
-        return;
       case Fn::Where:  // hands its branches on as they are
         if (decides) mark(node.inputs[1]), mark(node.inputs[2]);
         return;
@@ -70,6 +64,22 @@ class Search {
 };
 
 }  // namespace
+
+bool is_ordering(Fn fn) {
+  switch (fn) {
+    case Fn::Eq:
+    case Fn::Ne:
+    case Fn::Lt:
+    case Fn::Le:
+    case Fn::Gt:
+    case Fn::Ge:
+    case Fn::Min:
+    case Fn::Max:
+      return true;
+    default:
+      return false;
+  }
+}
 
 std::vector<bool> deciding(const Graph& graph) { return Search(graph)(); }
 

@@ -13,6 +13,9 @@
 
 namespace fovea::ir {
 
+// Whether a function of two numbers tells, or chooses, by which is larger.
+bool is_ordering(Fn fn);
+
 // By node, floats. What is compared with a constant alone is not among them: nothing else has to
 // agree.
 std::vector<bool> deciding(const Graph& graph);

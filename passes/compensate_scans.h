@@ -7,8 +7,8 @@
 // forgotten its small terms where it has grown large. What one addition rounds away is a number of
 // f32 (Knuth 1969), and so is known. Rewritten are differences anywhere in a sum of several terms,
 // also of multiples by the same factor, and sum(t, g) - c as c at the last t less c: the sum of what
-// comes after t, and exactly 0 where nothing does. Leaves alone: integers, ragged axes, and differences that
-// are written so already.
+// comes after t, and exactly 0 where nothing does. Leaves alone: integers, ragged axes, and
+// differences that are written so already.
 #pragma once
 
 #include "ir/graph.h"

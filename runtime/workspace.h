@@ -181,7 +181,6 @@ class Workspace {
   BlockList all_blocks_;
   Apart apart_;
   std::vector<BufferRef> references_;
-  // What empty buffers point to, so that a kernel that loads a clamped coordinate 0 finds memory.
 };
 
 // Checks one tensor by itself (rank, type, extents, strides) and fills in what follows from them.

@@ -30,6 +30,9 @@ struct ProgramFile {
 
 ProgramFile load_program(const std::filesystem::path& path);
 
+// Kernels that check themselves also report what a loop along an empty axis would read.
+bool has_empty_axis(const Sizes& sizes);
+
 // All `.fov` files below the folder, in order.
 std::vector<std::filesystem::path> programs_below(const std::filesystem::path& folder);
 
