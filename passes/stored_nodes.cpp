@@ -89,7 +89,9 @@ class Finder {
     }
   }
 
+  // What a walk over a plane folds is stored, though it may lie on another plane.
   bool is_stored_fold(NodeId id) const {
+    if (partition_.group_of(id) != kNone) return partition_.storable(graph_.node(id).type);
     return is_single_fold(id) && !inner_sums_.contains(id) && is_storable_off_planes(id);
   }
 

@@ -27,7 +27,9 @@ Trial trial_of(std::uint32_t seed) {
   RandomText made = RandomProgram(seed)();
   for (Sizes& sizes : made.sizes)
     for (auto& [name, size] : sizes) size = size < 10 ? size : 4 + size % 6;
-  return {made.text, made.rules, made.sizes, {}, Layout::Dense, seed, false};
+  Trial trial{made.text, made.rules, made.sizes, {}, Layout::Dense, seed};
+  trial.compiles = false;
+  return trial;
 }
 
 std::string report(const Trial& trial, const std::string& what, std::uint32_t seed) {

@@ -5,7 +5,6 @@
 
 #include "tests/frontend/random_axes.h"
 #include "tests/frontend/random_program.h"
-#include "tests/frontend/random_program_off.h"
 
 namespace fovea::test {
 
@@ -85,7 +84,7 @@ RandomProgram::Value RandomProgram::integer(const Axes& over, int depth) {
     case 5: {
       // A reduction over a third axis.
       const std::string n = any_axis(Role::Short);
-      if (contains(over, n) || is_off(Kind::ThirdAxes)) return a;
+      if (contains(over, n)) return a;
       Axes axes{n};
       if (!over.empty() && chance(60) && !is_ragged(over[0])) axes = unite(axes, {over[0]});
       const Value b = input("i32", axes, "from -3 to 9", 9);
@@ -94,7 +93,7 @@ RandomProgram::Value RandomProgram::integer(const Axes& over, int depth) {
     }
     case 6: {
       const std::string n = any_axis(Role::Short);
-      if (contains(over, n) || is_off(Kind::ThirdAxes)) return a;
+      if (contains(over, n)) return a;
       Axes axes{n};
       if (!over.empty() && !is_ragged(over[0])) axes = unite(axes, {over[0]});
       const Value b = input("i32", axes, "below 20", 9);
@@ -145,7 +144,7 @@ RandomProgram::Value RandomProgram::compared_floats(const Axes& over) {
 
 RandomProgram::Value RandomProgram::third_axis_condition(const Axes& over) {
   const std::string n = any_axis(Role::Short);
-  if (contains(over, n) || over.empty() || is_off(Kind::ThirdAxes)) return {"true", {}};
+  if (contains(over, n) || over.empty()) return {"true", {}};
   const std::string a = pick(over), b = pick(over);
   if (is_ragged(a) || is_ragged(b)) return {"true", {}};
   const auto list = [&](const std::string& axis, const std::string& limit) {
@@ -336,7 +335,6 @@ void RandomProgram::choose() {
   const Value at = let(fmt::format("topk({}, {}, {})", column, n, s.text), chosen_axes, 9);
   switch (below(4)) {
     case 0:
-      if (is_off(Kind::ThirdAxes)) return;
       conditions_.push_back(let(fmt::format("any({}, {} == {})", n, at.text, column), plane, 1));
       return add(
           let(fmt::format("where({}, {}, -inf)", conditions_.back().text, tame(s).text), plane, 9));
@@ -387,7 +385,7 @@ void RandomProgram::neighbours() {
       return add(let(fmt::format("{}({}, {})", word({"logsumexp", "max"}), ragged, tame(s).text),
                      result, 8));
     case 1: {
-      if (contains(result, n) || is_off(Kind::RaggedReadBack)) return;
+      if (contains(result, n)) return;
       const Value best =
           let(fmt::format("topk({}, {}, {})", ragged, n, s.text), unite(result, {n}), 9);
       return add(let(fmt::format("{}[{} = {} else -1.0]", tame(s).text, ragged, best.text),

@@ -5,7 +5,6 @@
 
 #include "tests/frontend/random_axes.h"
 #include "tests/frontend/random_program.h"
-#include "tests/frontend/random_program_off.h"
 
 namespace fovea::test {
 
@@ -425,7 +424,6 @@ void RandomProgram::backward() {
 }
 
 void RandomProgram::normalised_rows() {
-  if (is_off(Kind::ZeroRows)) return;
   const Value x = with_feature();
   const std::string c = pick(those(x.axes, Role::Feature)), column = other_position(x.axes);
   if (column.empty()) return;
