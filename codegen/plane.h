@@ -182,8 +182,10 @@ class Plane {
   // The fold of this chunk alone, and where the tile's is kept.
   void keep(State state, const Halide::Func& fold);
   void merge();
-  void merge_plain(const State& state, const Halide::Func& fold,
-                   const std::map<ir::NodeId, std::pair<Halide::Func, Halide::Func>>& rescale);
+  // What sums that follow a maximum, in exponentials of base 2 or e, are multiplied by: those so
+  // far, and those of the chunk.
+  using Rescale = std::map<std::pair<ir::NodeId, bool>, std::pair<Halide::Func, Halide::Func>>;
+  void merge_plain(const State& state, const Halide::Func& fold, const Rescale& rescale);
   std::vector<std::int64_t> extents(const State& state) const;
   std::vector<Halide::Var> state_vars(const State& state) const;
   // A row of the tile and, where an axis is shared, one of its members.

@@ -31,7 +31,7 @@ void Plane::keep(State state, const Func& fold) {
 
 void Plane::merge() {
   const Var r("r");
-  std::map<NodeId, std::pair<Func, Func>> rescale;  // by maximum: of the state, of the chunk
+  Rescale rescale;
   // A maximum is read and written once, through `both`, so that the state may be one buffer.
   std::vector<Func> last;
   std::vector<int> last_buffers;
@@ -41,29 +41,39 @@ void Plane::merge() {
     if (!followed(id)) continue;
     const std::vector<Var> vars = state_vars(state);
     Halide::ImageParam old = signature_.buffer(state.buffer, Halide::Float(32), extents(state));
-    Func both("both" + std::to_string(id)), a("keep" + std::to_string(id)),
-        b("take" + std::to_string(id));
+    Func both("both" + std::to_string(id));
     const Expr before = old(vars), chunk = folds_[n](fold_arguments(state, {r, {}, {}}));
     both(vars) = Halide::Tuple(before, Halide::max(before, chunk));
-    const auto weight = [&](const Expr& below) {
-      const double scale = context_.exponent_scale(id);
-      return exp2_below(scale == 1 ? below : below * float(scale));
-    };
-    a(vars) = weight(both(vars)[0] - both(vars)[1]);
-    b(vars) = weight(chunk - both(vars)[1]);
+    std::vector<Func> small{both};
+    for (const bool base_two : {false, true}) {
+      const auto follows = [&](const State& other) {
+        return other.reduction->maximum == id && other.reduction->base_two == base_two;
+      };
+      if (std::ranges::none_of(context_.states, follows)) continue;
+      const std::string suffix = std::to_string(id) + (base_two ? "_two" : "");
+      Func a("keep" + suffix), b("take" + suffix);
+      const auto weight = [&](const Expr& below) {
+        const double scale = context_.exponent_scale(id, base_two);
+        return exp2_below(scale == 1 ? below : below * float(scale));
+      };
+      a(vars) = weight(both(vars)[0] - both(vars)[1]);
+      b(vars) = weight(chunk - both(vars)[1]);
+      small.insert(small.end(), {a, b});
+      rescale.emplace(std::pair(id, base_two), std::pair(a, b));
+    }
     Func f("max" + std::to_string(id));
     const Entry entry = present(state);
     const std::vector<Expr> at = state_at(state, entry);
     f(vars) = Halide::undef<float>();
     f(at) = both(at)[1];
-    for (Func g : {both, a, b, f}) {
+    small.push_back(f);
+    for (Func g : small) {
       g.compute_root();
       if (kernel_.lanes == Lanes::Rows && g.name() != f.name()) g.vectorize(r, tiling_.lanes);
       bind(g, state);
     }
     if (has_rows_in_lanes(state)) f.update().allow_race_conditions().vectorize(entry.rows.x);
     promise(f.output_buffer(), extents(state), true);
-    rescale.emplace(id, std::make_pair(a, b));
     last.push_back(f);
     last_buffers.push_back(state.buffer);
   }
@@ -80,7 +90,7 @@ void Plane::merge() {
 }
 
 void Plane::merge_plain(const State& state, const Func& fold,
-                        const std::map<NodeId, std::pair<Func, Func>>& rescale) {
+                        const Rescale& rescale) {
   const NodeId id = state.reduction->node;
   const std::vector<Var> vars = state_vars(state);
   const Entry entry = present(state);
@@ -97,10 +107,11 @@ void Plane::merge_plain(const State& state, const Func& fold,
   if (truth) fresh = Halide::cast<std::uint8_t>(fresh);
   Func f("state" + std::to_string(id));
   f(vars) = Halide::undef(fresh.type());
-  if (const auto of = rescale.find(state.reduction->maximum); of != rescale.end()) {
+  const PlaneReduction& reduction = *state.reduction;
+  if (const auto of = rescale.find({reduction.maximum, reduction.base_two}); of != rescale.end()) {
     // The maximum may have fewer axes than what follows it.
     const auto maximum = std::ranges::find_if(
-        context_.states, [&](const State& s) { return s.reduction->node == of->first; });
+        context_.states, [&](const State& s) { return s.reduction->node == reduction.maximum; });
     const std::vector<Expr> where = state_at(*maximum, entry);
     f(at) = f(at) * of->second.first(where) + fresh * of->second.second(where);
   } else {

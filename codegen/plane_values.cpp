@@ -94,7 +94,7 @@ std::vector<Expr> Plane::arguments(const std::vector<AxisId>& inner, const Scope
 
 Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
   const PanelKey key = single(exponent.argument, context_.kept_scale(exponent.maximum));
-  const double scale = context_.exponent_scale(exponent.maximum);
+  const double scale = context_.exponent_scale(exponent.maximum, exponent.base_two);
   const auto times_scale = [&](const Expr& x) { return scale == 1 ? x : x * float(scale); };
   if (revisit_) {
     // The same number again as the one that the maximum was taken of, to the last bit.

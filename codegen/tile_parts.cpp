@@ -23,7 +23,8 @@ std::vector<runtime::Tiled::State> state_rules(const TiledContext& context) {
     for (std::size_t n = 0; n < context.states.size(); n++) {
       if (context.states[n].reduction->node != state.reduction->maximum) continue;
       rule.follows = static_cast<int>(n);
-      rule.scale = static_cast<float>(context.exponent_scale(state.reduction->maximum));
+      rule.scale = static_cast<float>(
+          context.exponent_scale(state.reduction->maximum, state.reduction->base_two));
       for (const AxisId axis : context.state_axes(context.states[n]))
         rule.along.push_back(static_cast<int>(std::ranges::find(axes, axis) - axes.begin()));
     }

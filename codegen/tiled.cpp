@@ -3,6 +3,7 @@
 #include "codegen/tiled.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numbers>
 
@@ -163,22 +164,12 @@ bool TiledContext::is_followed(NodeId maximum) const {
                              [&](const PlaneReduction& other) { return other.maximum == maximum; });
 }
 
-bool TiledContext::is_base_two(NodeId maximum) const {
-  for (NodeId id = 0; id < static_cast<NodeId>(source.graph.nodes.size()); id++)
-    if (const auto found = stabilised(source.graph, id);
-        found && found->maximum == maximum && found->base_two)
-      return true;
-  return false;
-}
-
 double TiledContext::kept_scale(NodeId maximum) const {
-  return is_base_two(maximum) || exponent_scale(maximum) != 1 ? 1 : std::numbers::log2e;
+  return plain.contains(maximum) ? 1 : std::numbers::log2e;
 }
 
-double TiledContext::exponent_scale(NodeId maximum) const {
-  const bool shared = needs(source.graph, source.graph.node(maximum).inputs[0],
-                            [&](NodeId id) { return alike[static_cast<std::size_t>(id)]; });
-  return shared && !is_base_two(maximum) ? std::numbers::log2e : 1;
+double TiledContext::exponent_scale(NodeId maximum, bool base_two) const {
+  return plain.contains(maximum) && !base_two ? std::numbers::log2e : 1;
 }
 
 Expr TiledContext::state_at(const State& state, Signature& signature, const Emitter& emitter,
@@ -216,10 +207,58 @@ std::vector<NodeId> TiledContext::plane_results(bool late) const {
   return found;
 }
 
+namespace {
+
+// Whether something besides maxima and natural exponentials under these is made of the scores of a
+// maximum: a result, another fold, an exponential of base 2, or what another kernel computes too.
+bool are_used_otherwise(const TiledContext& context, NodeId maximum) {
+  const Graph& graph = context.source.graph;
+  const auto on_plane = [&](NodeId id) {
+    return !context.source.leaves[id] && is_on_plane(graph, context.kernel, id) &&
+           is_float(graph.node(id).type.dtype);
+  };
+  std::vector<bool> score(graph.nodes.size());
+  const auto is_result = [&](NodeId id) {
+    return std::ranges::find(context.kernel.results, id) != context.kernel.results.end();
+  };
+  Worklist made_of(graph, {graph.node(maximum).inputs[0]});
+  while (const auto id = made_of.next()) {
+    if (!on_plane(*id)) continue;
+    if (context.alike[*id] || is_result(*id)) return true;
+    score[*id] = true;
+    made_of.add(graph.node(*id).inputs);
+  }
+  Worklist users(graph, context.kernel.results);
+  while (const auto id = users.next()) {
+    if (context.source.leaves[*id]) continue;
+    const auto exponent = stabilised(graph, *id);
+    if (exponent && context.is_followed(exponent->maximum) && !exponent->base_two) {
+      users.add(std::array{exponent->argument, exponent->maximum});
+      continue;
+    }
+    const std::vector<NodeId>& inputs = graph.node(*id).inputs;
+    const bool uses = std::ranges::any_of(inputs, [&](NodeId input) { return score[input]; });
+    if (uses && !score[*id] && !context.is_followed(*id)) return true;
+    users.add(inputs);
+  }
+  return false;
+}
+
+std::set<NodeId> plain_maxima(const TiledContext& context) {
+  std::set<NodeId> plain;
+  for (const PlaneReduction& reduction : context.region.reductions)
+    if (reduction.maximum != kNone && are_used_otherwise(context, reduction.maximum))
+      plain.insert(reduction.maximum);
+  return plain;
+}
+
+}  // namespace
+
 TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
                            const std::function<int(runtime::Buffer)>& add) {
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {},
                        decided_alike(source.graph, kernel)};
+  context.plain = plain_maxima(context);
   TiledFunctions functions;
   functions.step = lower_step(context, functions, false);
   if (!context.plane_results(true).empty())

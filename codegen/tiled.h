@@ -58,6 +58,8 @@ struct TiledContext {
   std::vector<Packed> packed;
   std::vector<State> states;
   std::vector<bool> alike;  // by node: what decides here, and is computed by other kernels too
+  // Maxima of scores that are kept as they are, not in units of base 2.
+  std::set<ir::NodeId> plain = {};
 
   // A row operand times `scale` as `prepare` packs it, which from here on it does.
   const Packed& pack(ir::NodeId id, double scale);
@@ -82,12 +84,10 @@ struct TiledContext {
   bool is_read(const ir::Factor& factor) const;
   // Whether some sum follows this maximum: its state is then in units of base 2.
   bool is_followed(ir::NodeId maximum) const;
-  bool is_base_two(ir::NodeId maximum) const;
   // What the scores that this maximum is taken of are kept times, and what a difference of two of
-  // them is multiplied by to be an exponent of 2. Scores that other kernels compute as well are
-  // kept as they are.
+  // them is multiplied by to be an exponent of 2.
   double kept_scale(ir::NodeId maximum) const;
-  double exponent_scale(ir::NodeId maximum) const;
+  double exponent_scale(ir::NodeId maximum, bool base_two) const;
   // A row accumulator at row r of the tile as it is kept, and as the value of its node.
   Halide::Expr state_at(const State& state, Signature& signature, const Emitter& emitter,
                         const ScopePtr& scope, const Halide::Expr& r) const;

@@ -101,7 +101,7 @@ class Walk {
   // walk_folds.cpp
   Halide::Expr folded(const ir::PlaneReduction& reduction, const ScopePtr& scope);
   void fold(const ir::PlaneReduction& reduction);
-  Base base_of(const ir::PlaneReduction& reduction) const;
+  static Base base_of(const ir::PlaneReduction& reduction);
   bool is_chunked_sum(ir::NodeId reduction) const;
   bool is_bound(ir::NodeId reduction) const;
   void find_bound(const ir::PlaneReduction& reduction);

@@ -77,18 +77,10 @@ void Walk::fold(const PlaneReduction& reduction) {
     accumulate_alone(reduction);
 }
 
-// Of the exponentials in which a sum is linear; none for a sum that follows no maximum, or in both.
-Walk::Base Walk::base_of(const PlaneReduction& reduction) const {
-  bool two = false, natural = false;
-  Worklist todo(graph_, {reduction.node});
-  while (const auto id = todo.next()) {
-    if (source_.leaves[*id]) continue;
-    if (const auto found = stabilised(graph_, *id); found && found->maximum == reduction.maximum)
-      (found->base_two ? two : natural) = true;
-    todo.add(graph_.node(*id).inputs);
-  }
-  if (reduction.maximum == kNone || two == natural) return Base::none;
-  return two ? Base::two : Base::natural;
+// Of the exponentials in which a sum is linear; none for a sum that follows no maximum.
+Walk::Base Walk::base_of(const PlaneReduction& reduction) {
+  if (reduction.maximum == kNone) return Base::none;
+  return reduction.base_two ? Base::two : Base::natural;
 }
 
 bool Walk::is_chunked_sum(NodeId reduction) const {

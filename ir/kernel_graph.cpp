@@ -244,8 +244,8 @@ class Maker {
     if (solid_ != kNone) early_ = find_early();
     make_all(kernel_.results, [&](NodeId id) {
       if (!folds_plane(id)) return unmasked(id);
-      const NodeId maximum = followed_maximum(graph_, id, kernel_.row, kernel_.column, leaves_);
-      return maximum == kNone ? gated_fold(id) : followed_sum(id, maximum);
+      const Followed followed = followed_by(graph_, id, kernel_.row, kernel_.column, leaves_);
+      return followed.maximum == kNone ? gated_fold(id) : followed_sum(id, followed);
     });
     for (const NodeId id : kernel_.results) {
       NodeId made = to(id);
@@ -304,7 +304,8 @@ class Maker {
   }
 
   // The maximum of the first half, and what the sum of that half is multiplied with later.
-  Early early_maximum(NodeId maximum, NodeId half) {
+  Early early_maximum(const Followed& followed, NodeId half) {
+    const NodeId maximum = followed.maximum;
     Node fold = draft_.made.graph.node(to(maximum));
     fold.inputs[0] = draft_.where(half, fold.inputs[0], draft_.constant(-kInfinity, Dtype::F32));
     // No sum begins with less, so that nothing is -inf - -inf.
@@ -314,16 +315,9 @@ class Maker {
     const NodeId fall = draft_.map(Fn::Sub, {early, to(maximum)}, Dtype::F32);
     const NodeId at_most = draft_.map(Fn::Min, {fall, draft_.constant(0, Dtype::F32)}, Dtype::F32);
     Early made{Nodes(graph_.nodes.size(), kNone),
-               draft_.map(is_base_two(maximum) ? Fn::Exp2 : Fn::Exp, {at_most}, Dtype::F32)};
+               draft_.map(followed.base_two ? Fn::Exp2 : Fn::Exp, {at_most}, Dtype::F32)};
     made.nodes[static_cast<std::size_t>(maximum)] = early;
     return made;
-  }
-
-  bool is_base_two(NodeId maximum) const {
-    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
-      if (const auto found = stabilised(graph_, id); found && found->maximum == maximum)
-        return found->base_two;
-    return false;
   }
 
   NodeId early_value(NodeId root, Nodes& early) {
@@ -345,11 +339,12 @@ class Maker {
   }
 
   // The sum of the first half, rescaled to the maximum of all, and that of the second.
-  NodeId followed_sum(NodeId id, NodeId maximum) {
+  NodeId followed_sum(NodeId id, const Followed& followed) {
     const NodeId half = first_half();
-    auto known = early_by_maximum_.find(maximum);
+    const std::pair key(followed.maximum, followed.base_two);
+    auto known = early_by_maximum_.find(key);
     if (known == early_by_maximum_.end())
-      known = early_by_maximum_.emplace(maximum, early_maximum(maximum, half)).first;
+      known = early_by_maximum_.emplace(key, early_maximum(followed, half)).first;
     const NodeId term = node(id).inputs[0], early = early_value(term, known->second.nodes);
     const NodeId zero = draft_.constant(0, Dtype::F32);
     const Node& fold = node(id);
@@ -372,7 +367,7 @@ class Maker {
   NodeId visible_ = kNone, solid_ = kNone, absorbed_ = kNone;  // new nodes
   std::vector<bool> early_;
   std::vector<CarriedSum> carried_;
-  std::map<NodeId, Early> early_by_maximum_;
+  std::map<std::pair<NodeId, bool>, Early> early_by_maximum_;  // and by base
   Draft draft_;
 };
 

@@ -128,7 +128,7 @@ class Check {
     const std::vector<NodeId> needed =
         plane_reductions_of(graph_, node(id).inputs[0], kernel_.row, kernel_.column, leaves_);
     if (needed.empty() ||
-        followed_maximum(graph_, id, kernel_.row, kernel_.column, leaves_) != kNone)
+        followed_by(graph_, id, kernel_.row, kernel_.column, leaves_).maximum != kNone)
       return {};
     return defect("folds {} in the same walk as {}, which that needs before", known_.call(id),
                   known_.call(needed.front()));

@@ -58,8 +58,8 @@ NodeId maximum_behind(const Graph& graph, NodeId id) {
   return reduce && reduce->fn == ReduceFn::Max ? id : kNone;
 }
 
-// How a term depends on a maximum m: not at all, linearly in exp(-m), or otherwise.
-enum class Degree { Absent, Linear, Other };
+// How a term depends on a maximum m: not at all, linearly in exp(-m) or exp2(-m), or otherwise.
+enum class Degree { Absent, Linear, LinearBaseTwo, Other };
 
 class Linearity {
  public:
@@ -77,17 +77,22 @@ class Linearity {
     if (leaves_[id]) return Degree::Absent;
     const Node& node = graph_.node(id);
     if (const auto found = stabilised(graph_, id); found && found->maximum == maximum_)
-      return of(found->argument) == Degree::Absent ? Degree::Linear : Degree::Other;
+      return of(found->argument) != Degree::Absent ? Degree::Other
+             : found->base_two                     ? Degree::LinearBaseTwo
+                                                   : Degree::Linear;
     std::vector<Degree> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(of(input));
     if (std::ranges::all_of(inputs, [](Degree d) { return d == Degree::Absent; })) return Degree::Absent;
     if (std::ranges::any_of(inputs, [](Degree d) { return d == Degree::Other; })) return Degree::Other;
+    const auto has = [&](Degree d) { return std::ranges::find(inputs, d) != inputs.end(); };
+    if (has(Degree::Linear) && has(Degree::LinearBaseTwo)) return Degree::Other;
     const auto* map = std::get_if<Map>(&node.op);
-    return map && linear(map->fn, inputs, node) ? Degree::Linear : Degree::Other;
+    if (!map || !linear(map->fn, inputs, node)) return Degree::Other;
+    return has(Degree::Linear) ? Degree::Linear : Degree::LinearBaseTwo;
   }
 
   bool linear(Fn fn, const std::vector<Degree>& inputs, const Node& node) const {
-    const auto is_linear = [&](int n) { return inputs[n] == Degree::Linear; };
+    const auto is_linear = [&](int n) { return inputs[n] != Degree::Absent; };
     const auto is_zero = [&](int n) { return is_constant(graph_.node(node.inputs[n]), 0); };
     switch (fn) {
       case Fn::Mul: return is_linear(0) != is_linear(1);
@@ -175,21 +180,22 @@ std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId 
   return result;
 }
 
-NodeId followed_maximum(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
-                        const Leaves& leaves) {
+Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
+                     const Leaves& leaves) {
   const Node& node = graph.node(reduction);
   const Reduce* reduce = as_reduce(node);
   // Over rows a maximum is spread over tiles that were walked before: nothing can follow it.
-  if (!reduce || reduce->fn != ReduceFn::Sum || reduce->axis != column) return kNone;
+  if (!reduce || reduce->fn != ReduceFn::Sum || reduce->axis != column) return {};
   NodeId found = kNone;
   for (const NodeId needed : plane_reductions_of(graph, node.inputs[0], row, column, leaves)) {
     const Reduce* maximum = as_reduce(graph.node(needed));
-    if (maximum->fn != ReduceFn::Max || maximum->axis != reduce->axis || found != kNone) return kNone;
+    if (maximum->fn != ReduceFn::Max || maximum->axis != reduce->axis || found != kNone) return {};
     found = needed;
   }
-  if (found == kNone) return kNone;
-  Linearity linearity(graph, found, leaves);
-  return linearity.of(node.inputs[0]) == Degree::Linear ? found : kNone;
+  if (found == kNone) return {};
+  const Degree degree = Linearity(graph, found, leaves).of(node.inputs[0]);
+  if (degree != Degree::Linear && degree != Degree::LinearBaseTwo) return {};
+  return {found, degree == Degree::LinearBaseTwo};
 }
 
 bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node) {
@@ -202,8 +208,9 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   Region region{row, column, std::move(leaves), {}, {}};
   for (const NodeId node : reductions) {
     const Reduce& reduce = std::get<Reduce>(graph.node(node).op);
-    NodeId maximum = followed_maximum(graph, node, row, column, region.leaves);
-    region.reductions.push_back({node, reduce.axis == column, maximum});
+    const Followed followed = followed_by(graph, node, row, column, region.leaves);
+    region.reductions.push_back(
+        {node, reduce.axis == column, followed.maximum, followed.base_two});
   }
   // Batch axes: had by every plane factor of every reduction and by every reduction itself, and by
   // every result on the plane.

@@ -39,6 +39,7 @@ struct PlaneReduction {
   NodeId node = kNone;
   bool over_columns = true;   // otherwise over rows
   NodeId maximum = kNone;     // the Reduce(Max) in whose exp(x - m) it is linear, if that is of this region
+  bool base_two = false;      // linear in exp2(x - m)
 };
 
 struct Region {
@@ -63,10 +64,14 @@ bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result);
 std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId row, AxisId column,
                                         const Leaves& leaves);
 
-// The Reduce(Max) that the sum `reduction` can follow in one pass: its term is linear in exp(x - m)
-// and needs no other plane reduction. kNone if there is none.
-NodeId followed_maximum(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
-                        const Leaves& leaves);
+// The Reduce(Max) that the sum `reduction` can follow in one pass: its term is linear in exp(x - m),
+// or exp2(x - m), and needs no other plane reduction. kNone if there is none.
+struct Followed {
+  NodeId maximum = kNone;
+  bool base_two = false;
+};
+Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
+                     const Leaves& leaves);
 
 // Whether a node has both axes of a kernel's plane.
 bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node);

@@ -387,7 +387,7 @@ class Finder {
     std::map<NodeId, int> depth, level;  // of all of them in the order of dependency
     for (const auto& [id, own] : plane_of_) {
       const NodeId followed = own == plane || of_any
-                                  ? followed_maximum(graph_, id, own.first, own.second, leaves)
+                                  ? followed_by(graph_, id, own.first, own.second, leaves).maximum
                                   : kNone;
       int mine = 0;
       for (const NodeId needed : next_reductions(id)) {

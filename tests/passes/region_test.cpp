@@ -49,9 +49,10 @@ Leaves inputs_of(const Graph& graph) {
 // What the sum `o` of the statements follows: the name of a maximum, or "none".
 std::string followed(std::string_view statements) {
   const Graph graph = graph_of(statements);
-  const NodeId found = followed_maximum(graph, node_called(graph, "o"), find_axis(graph, "i"),
-                                        find_axis(graph, "j"), inputs_of(graph));
-  return found == kNone ? "none" : graph.node(found).name;
+  const Followed found = followed_by(graph, node_called(graph, "o"), find_axis(graph, "i"),
+                                     find_axis(graph, "j"), inputs_of(graph));
+  if (found.maximum == kNone) return "none";
+  return graph.node(found.maximum).name + (found.base_two ? ", base 2" : "");
 }
 
 // The factors of `o`: q, 1/k, with a minus in front of all if it is negative.
@@ -80,7 +81,7 @@ TEST_CASE("region: a sum follows the maximum in whose exponential it is linear")
   CHECK(followed("out o = sum(j, x * v)") == "m");
   CHECK(followed("out o = sum(j, -(x / 2.0) * v + x)") == "m");
   CHECK(followed("out o = sum(j, where(j <= i, x, 0.0) * v)") == "m");
-  CHECK(followed("out o = sum(j, exp2(s - m))") == "m");
+  CHECK(followed("out o = sum(j, exp2(s - m))") == "m, base 2");
   CHECK(followed("out o = sum(j, exp(s - where(m == -inf, 0.0, m)))") == "m");
 }
 
@@ -93,6 +94,7 @@ TEST_CASE("region: a sum that is not linear in the exponential needs the maximum
   CHECK(followed("out o = sum(j, where(j <= i, x, 1.0))") == "none");
   CHECK(followed("out o = sum(j, x * m)") == "none");
   CHECK(followed("out o = sum(j, exp(s + bias - m))") == "none");
+  CHECK(followed("out o = sum(j, exp(s - m) + exp2(s - m))") == "none");
 }
 
 TEST_CASE("region: a sum follows one maximum, over its own axis") {
