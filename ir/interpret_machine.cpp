@@ -182,8 +182,11 @@ void Machine::compute(int v, std::size_t count, double* to) {
   }
   const Fn fn = std::get<Map>(node.op).fn;
   apply({fn, node.type.dtype, value(v).term}, in, to, count);
-  if (rounding_ && node.type.dtype == Dtype::F32)
-    rounding_->round(fn, value(v).node, {to, count});
+  if (!rounding_ || node.type.dtype != Dtype::F32) return;
+  // Divided by what varies, as by the sum of a softmax, machines may multiply by an inverse.
+  const bool inverts =
+      fn == Fn::Div && !std::holds_alternative<Constant>(graph_.node(node.inputs[1]).op);
+  rounding_->round(fn, value(v).node, {to, count}, inverts);
 }
 
 std::function<double(double, double)> Machine::rounded_sum(NodeId node) const {

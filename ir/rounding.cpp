@@ -81,10 +81,10 @@ double Rounding::round(NodeId node, double value, bool always) const {
   return static_cast<double>(static_cast<float>(value * (1 + kError * off)));
 }
 
-void Rounding::round(Fn fn, NodeId node, std::span<double> values) const {
+void Rounding::round(Fn fn, NodeId node, std::span<double> values, bool always) const {
   const Error error = error_of(fn);
   if (error == Error::None) return;
-  for (double& value : values) value = round(node, value, error == Error::Always);
+  for (double& value : values) value = round(node, value, always || error == Error::Always);
 }
 
 }  // namespace fovea::ir

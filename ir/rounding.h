@@ -20,8 +20,8 @@ class Rounding {
  public:
   explicit Rounding(std::uint32_t seed) : seed_(seed) {}
 
-  // Of what the element function gave at this node.
-  void round(Fn fn, NodeId node, std::span<double> values) const;
+  // Of what the element function gave at this node; `always` as below.
+  void round(Fn fn, NodeId node, std::span<double> values, bool always) const;
   // Of one value; `always`: also where f32 holds it, since machines only approximate the function.
   double round(NodeId node, double value, bool always) const;
 
