@@ -21,7 +21,7 @@ constexpr double kMostStored = 8e6, kMostUnfused = 1 << 20;
 // costs to be stored and read.
 constexpr double kWorthStoring = 0.9;
 // What is in doubt is fused: estimates are no measurements, and fused nothing large is stored.
-constexpr double kDoubt = 1.2;
+constexpr double kDoubt = 1.1;
 constexpr int kMostDecisions = 64;
 
 // The pipeline with other passes in place of some.

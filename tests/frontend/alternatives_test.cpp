@@ -58,6 +58,20 @@ out far = d + min(m, d + d[i = m])[i = m]
   CHECK(why(kPaths, {{"i", 500}}).starts_with("fused"));
 }
 
+TEST_CASE("alternatives: tiles of a batch that has few columns are not worth their calls") {
+  constexpr std::string_view kRing = R"(
+axis b, h = 4, g = 2, s, d = 16, e = 16
+q : f32[b, h, d]
+k : f32[b, g, s, d]
+v : f32[b, g, s, e]
+position : i32[b]
+held = position - (position - s) % size(s)
+out o = sum(s, softmax(s, where(held >= 0, sum(d, q * k[g = h / 2]), -inf)) * v[g = h / 2])
+)";
+  CHECK(why(kRing, {{"b", 2}, {"s", 8}}).starts_with("unfused"));
+  CHECK(why(kRing, {{"b", 2}, {"s", 1000}}).starts_with("fused"));
+}
+
 TEST_CASE("alternatives: an order that stores planes saves a tenth of all operations") {
   constexpr std::string_view kLow = R"(
 axis i, j, d = 64, m = 256
