@@ -34,7 +34,8 @@ constexpr double kMultiplyAdd = 0.011;    // of products that a plane folds, row
 constexpr double kMultiplyAddOfColumns = 0.009;  // columns there
 constexpr double kMultiplyAddOfRows = 0.05;      // folded over rows
 constexpr double kInner = 0.2;                   // of an element that is folded within a plane
-constexpr double kOperation = 0.014;             // of one element on a plane
+constexpr double kStaged = 1.5;  // of one that meets features, rows in the lanes, if not contracted
+constexpr double kOperation = 0.014;  // of one element on a plane
 constexpr double kOperationOfColumns = 0.13;
 constexpr double kFunction = 0.11;         // of exp and its like there
 constexpr double kPower = 18;              // of pow, anywhere
@@ -137,6 +138,10 @@ class CostOfKernel {
     find_folds(stored);
     find_points();
     is_loop_ = kernel.row == kNone && is_loop();
+    contracts_ = std::ranges::any_of(folds_, [&](NodeId id) {
+      const Node& node = graph.node(id);
+      return summed_.contains(node.inputs[0]) && is_on_plane(node.type);
+    });
     add(kCall, {});
     if (kernel.row != kNone) add_tiles(has_columns_in_lanes() ? kTileOfColumns : kTile);
     for (const NodeId id : computed_) add_node(id);
@@ -376,6 +381,7 @@ class CostOfKernel {
     const bool is_fixed = std::ranges::all_of(
         features, [&](AxisId of) { return fixed_extent(graph_, of).has_value(); });
     add_tiles(is_fixed ? kFeatures : kFeaturesOpen);
+    if (!has_columns_in_lanes() && !contracts_) add_along(region_.batch, kStaged * width_, true);
     add_folded(id, (axis == kernel_.row ? kMultiplyAddOfRows : multiply_add) * width_, axis);
   }
 
@@ -440,6 +446,7 @@ class CostOfKernel {
   std::set<NodeId> packed_;           // terms of products of matrices
   Leaves leaves_;
   bool is_loop_ = false;
+  bool contracts_ = false;                                // values of the plane
   std::vector<std::vector<std::vector<AxisId>>> points_;  // by node, for each of its places
 };
 

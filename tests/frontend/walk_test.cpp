@@ -54,7 +54,7 @@ void check(std::string_view body, int walks = 1, double tolerance = 1e-5,
   const ir::Arrays expected = ir::interpret(graph, inputs, sizes);
   for (const ir::Target& target : codegen::runnable_targets()) {
     INFO(target.name);
-    const Kernel kernel = compile(graph, {.target = std::string(target.name)});
+    const Kernel kernel = compile(graph, {.target = std::string(target.name), .fuse = true});
     const auto differs = difference(run(kernel, graph, inputs, sizes), expected, tolerance);
     CHECK_MESSAGE(!differs, differs.value_or(""));
     int found = 0;
