@@ -309,7 +309,7 @@ void compare(const Example& example, int d, int e, const std::string& target,
              std::initializer_list<std::int64_t> keys,
              std::initializer_list<std::int64_t> row_counts = {1, 2, 7}) {
   const Graph graph = parse(with_features(example.text, d, e));
-  Options options{.target = target, .threads = 1};
+  Options options{.target = target, .threads = 1, .fuse = true};
   options.sizes = sizes_of(graph, 1, 100);
   const Kernel kernel = compile(graph, options);
   for (const std::int64_t columns : keys)
@@ -421,7 +421,7 @@ p = sigmoid(sum(d, q * k))
 out o = sum(j, p * k)
 out dv = sum(i, p * g)
 )");
-  const Kernel kernel = compile(graph, {.threads = 1});
+  const Kernel kernel = compile(graph, {.threads = 1, .fuse = true});
   const Sizes sizes = sizes_of(graph, 2, 100);
   Run run(graph, sizes, 4);
   run(kernel, sizes);
