@@ -13,6 +13,7 @@
 #include "codegen/stages.h"
 #include "codegen/strict_floats.h"
 #include "codegen/targets.h"
+#include "codegen/wide_strides.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -23,7 +24,8 @@ namespace {
 Halide::Target halide_target(const ir::Target& target) {
   return Halide::Target(std::string(machine_row(target).halide) +
                         (has_asserts() ? "" : "-no_asserts") +
-                        "-no_bounds_query-no_runtime-disable_llvm_loop_opt");
+                        "-no_bounds_query-no_runtime-disable_llvm_loop_opt" +
+                        (target.wide_indices ? "-large_buffers" : ""));
 }
 
 Halide::Module lower(const Halide::Pipeline& pipeline,
@@ -34,6 +36,7 @@ Halide::Module lower(const Halide::Pipeline& pipeline,
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);
   disclose(module);
+  if (target.has_large_buffers()) widen_strides(module);
   fetch_ahead(module);
   make_strict(module);
   return module;

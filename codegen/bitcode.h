@@ -6,8 +6,11 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
+#include "ir/error.h"
 #include "ir/target.h"
 
 namespace Halide {
@@ -42,6 +45,18 @@ class [[nodiscard]] HalideLock {
  private:
   std::unique_lock<std::recursive_mutex> lock_;
 };
+
+// What `make` builds for a kernel. What Halide says against it is an error of ours that names the
+// kernel.
+template <class Make>
+std::invoke_result_t<const Make&> build_for(std::string_view kernel, const Make& make) {
+  const HalideLock lock;
+  try {
+    return make();
+  } catch (const HalideComplaint& complaint) {
+    fail(Code::internal, "kernel '{}' cannot be compiled: {}", kernel, complaint.what());
+  }
+}
 
 // Lowers and optimises. The entry's arguments are `arguments` in order (scalars by address, buffers
 // as halide_buffer_t*), then the outputs; it returns 0, or what failed of codegen/asserts.h.

@@ -70,7 +70,7 @@ class Lowering {
 
   LoweredCall exact(const Kernel& kernel) const {
     const std::string name = "fovea_exact_" + symbol_prefix(0, kernel.name);
-    return building(kernel.name, [&]() -> LoweredCall {
+    return build_for(kernel.name, [&]() -> LoweredCall {
       const Function function = lower_plain(source(kernel, name), results_of(kernel), true);
       return {function.arguments, compiled(function, name)};
     });
@@ -82,24 +82,13 @@ class Lowering {
     result_.efforts.push_back(effort);
   }
 
-  // What is made of a kernel by Halide, whose complaints are ours.
-  template <class Make>
-  static std::invoke_result_t<const Make&> building(std::string_view kernel, const Make& make) {
-    const HalideLock lock;
-    try {
-      return make();
-    } catch (const HalideComplaint& complaint) {
-      fail(Code::internal, "kernel '{}' cannot be compiled: {}", kernel, complaint.what());
-    }
-  }
-
   // Adds the step that is made; waiting for other threads that lower does not count.
   template <class Make>
   void timed(std::string_view kernel, const Make& make) {
     const HalideLock lock;
     const auto start = std::chrono::steady_clock::now();
     const std::size_t before = result_.functions.size();
-    Step step = building(kernel, make);
+    Step step = build_for(kernel, make);
     LoweredProgram::Effort effort;
     for (const Bitcode& function : std::span(result_.functions).subspan(before))
       effort.bytes += function.bytes.size();

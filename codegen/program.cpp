@@ -31,6 +31,7 @@ class Compiled : public CompiledProgram {
     const std::string description = describe();
     cached_ = restore(cache.get(description));
     if (!cached_) compile(cache, description);
+    program_.wide_indices = target_.wide_indices;
     program_.exact = [](void* context, int step) {
       return static_cast<Compiled*>(context)->exact(static_cast<std::size_t>(step));
     };
@@ -61,8 +62,9 @@ class Compiled : public CompiledProgram {
   }
 
   std::string describe() const {
-    return fmt::format("program{}\n{}\n{}\n{}", asserts_ ? " with asserts" : "",
-                       compiler_version(target_), source_hash(), ir::print(graph_));
+    return fmt::format("program{}{}\n{}\n{}\n{}", asserts_ ? " with asserts" : "",
+                       target_.wide_indices ? " with wide indices" : "", compiler_version(target_),
+                       source_hash(), ir::print(graph_));
   }
 
   void compile(const Cache& cache, const std::string& description) {

@@ -2,6 +2,7 @@
 // order of first mention, for Halide and for the runtime at once. For .cpp files that include Halide.h.
 #pragma once
 
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -63,6 +64,7 @@ void promise(Image image, const std::vector<std::int64_t>& extents, bool whole) 
     if (whole && extents[n] >= 0) dim.set_extent(static_cast<int>(extents[n]));
     if (stride > 0) dim.set_stride(static_cast<int>(stride));
     stride = stride > 0 && extents[n] >= 0 ? stride * extents[n] : -1;
+    if (stride > std::numeric_limits<int>::max()) stride = -1;  // wider than Halide's
   }
 }
 

@@ -165,8 +165,12 @@ Stages::Stage& Stages::stage(Stage wanted, const std::vector<int>& along,
     wanted.vars.emplace_back("x" + std::to_string(n));
   wanted.func = Func("staged" + std::to_string(wanted.leaf) + (wanted.partial ? "p" : "") +
                      std::to_string(stages_.size()));
-  const Staging staging{type.bits(), turned_rows(context_->tiling, type.bits()),
-                        context_->tiling.rows, context_->tiling.block, along};
+  const Staging staging{type.bits(),
+                        turned_rows(context_->tiling, type.bits()),
+                        context_->tiling.rows,
+                        context_->tiling.block,
+                        along,
+                        context_->source.target.wide_indices};
   wanted.func.define_extern(symbol_of(staging), arguments, type, wanted.vars,
                             Halide::NameMangling::C);
   // What it needs is known: Halide need not ask the function.

@@ -9,19 +9,22 @@
 #include <utility>
 
 #include "ir/error.h"
+#include "runtime/program.h"
 
 namespace fovea::codegen {
 namespace {
 
 using llvm::Value;
 
-constexpr std::string_view kStage = "fovea_stage", kAhead = "fovea_ahead";
+constexpr std::string_view kStage = "fovea_stage", kAhead = "fovea_ahead", kWide = "_wide";
 constexpr std::int64_t kLine = 64;  // bytes that the caches take at once
 
 // What a function of such a name does.
 std::optional<Staging> staging_of(std::string_view symbol) {
   static_assert(kStage.size() == kAhead.size());
   if (!symbol.starts_with(kStage) && !symbol.starts_with(kAhead)) return std::nullopt;
+  const bool wide = symbol.ends_with(kWide);
+  if (wide) symbol.remove_suffix(kWide.size());
   std::vector<int> numbers;
   for (std::size_t at = kStage.size(); at < symbol.size(); at = symbol.find('_', at)) {
     at++;
@@ -31,7 +34,7 @@ std::optional<Staging> staging_of(std::string_view symbol) {
   }
   invariant(numbers.size() > 5, "a staging function of an unknown form");
   return Staging{
-      numbers[0], numbers[1], numbers[2], numbers[3], {numbers.begin() + 4, numbers.end()}};
+      numbers[0], numbers[1], numbers[2], numbers[3], {numbers.begin() + 4, numbers.end()}, wide};
 }
 
 // Whether a row has several elements to a column.
@@ -84,8 +87,7 @@ class Body {
       loop_over_part(row_ == 0 ? columns_here_ : rows, [&](Value* at) {
         if (row_ != 0) at = input_row(at);
         const int d = row_ == 0 ? column_ : row_;
-        fetch(element(in, b_.CreateMul(at, dimension(in_, d, Field::stride))),
-              row_ == 0 ? rows : columns_here_);
+        fetch(element(in, b_.CreateMul(at, stride_of_input(d))), row_ == 0 ? rows : columns_here_);
       });
     });
     b_.CreateRet(b_.getInt32(0));
@@ -125,6 +127,13 @@ class Body {
     Value* place = b_.CreateConstGEP1_32(b_.getInt32Ty(), member(buffer, 6), at);
     return b_.CreateSExt(load(b_.getInt32Ty(), place, 4), b_.getInt64Ty());
   }
+  // Of both its parts where it may be wide (runtime/program.h).
+  Value* stride_of_input(int d) {
+    Value* low = dimension(in_, d, Field::stride);
+    if (!staging_.wide) return low;
+    Value* above = dimension(in_, d + static_cast<int>(staging_.along.size()), Field::stride);
+    return b_.CreateAdd(b_.CreateShl(above, number(runtime::kStrideBits)), low);
+  }
   // The block `further` on in the list.
   Value* load_block(Value* further) {
     Value* at = b_.CreateGEP(b_.getInt32Ty(), host(function_.getArg(1)),
@@ -142,7 +151,7 @@ class Body {
       Value* at = b_.CreateSExt(function_.getArg(unsigned(d) + 2), b_.getInt64Ty());
       if (along == 1) at = b_.CreateAdd(at, first_column);
       if (along > 2) at = b_.CreateAdd(at, dimension(out_, along, Field::min));
-      result = element(result, b_.CreateMul(at, dimension(in_, d, Field::stride)));
+      result = element(result, b_.CreateMul(at, stride_of_input(d)));
     }
     return result;
   }
@@ -199,7 +208,7 @@ class Body {
     Value* const in = in_host_;
     Value* const out = out_host_;
     loop(dimension(out_, along, Field::extent), 1, [&](Value* n) {
-      in_host_ = element(in, b_.CreateMul(n, dimension(in_, d, Field::stride)));
+      in_host_ = element(in, b_.CreateMul(n, stride_of_input(d)));
       out_host_ = element(out, b_.CreateMul(n, dimension(out_, along, Field::stride)));
       other_loops(along, body);
     });
@@ -219,7 +228,7 @@ class Body {
     Value* first = input_row(number(0));
     Value* there = clamp(b_.CreateSub(dimension(in_, row_, Field::extent), first), number(0), rows);
     Value* whole = b_.CreateAnd(there, number(-staging_.lanes));
-    Value* from_stride = dimension(in_, column_, Field::stride);
+    Value* from_stride = stride_of_input(column_);
     Value* to_stride = dimension(out_, 1, Field::stride);
     Value* in = element(in_host_, first);
     loop(columns_here_, 1, [&](Value* j) {
@@ -270,7 +279,7 @@ class Body {
 
   // Of the rows from `r` on, or the last; side by side, as a chain of steps would take its time.
   std::vector<Value*> row_starts(Value* r) {
-    Value* stride = dimension(in_, row_, Field::stride);
+    Value* stride = stride_of_input(row_);
     Value* first = input_row(r);
     Value* last = b_.CreateSub(last_row(), first);
     Value* in = element(in_host_, b_.CreateMul(first, stride));
@@ -360,7 +369,7 @@ std::string symbol_of(const Staging& staging) {
   const auto add = [&](int n) { result += n < 0 ? "_x" : "_" + std::to_string(n); };
   add(staging.bits), add(staging.lanes), add(staging.rows), add(staging.block);
   for (const int along : staging.along) add(along);
-  return result;
+  return staging.wide ? result + std::string(kWide) : result;
 }
 
 std::optional<std::string> ahead_of(std::string_view symbol) {

@@ -30,6 +30,7 @@ struct Staging {
   // By dimension of `in`, fastest first: the dimension of `out` that runs along it; -1 where the
   // coordinate that is given is all.
   std::vector<int> along;
+  bool wide = false;  // whether strides of `in` may be of more than 31 bits
 };
 
 std::string symbol_of(const Staging& staging);

@@ -93,6 +93,14 @@ ir::Target host_target() {
        ir::find_target(forced) ? "this CPU cannot run" : "is no target", list(runnable));
 }
 
+bool wants_wide_indices() {
+  const char* value = std::getenv("FOVEA_WIDE_INDICES");
+  const std::string_view asked = value == nullptr ? "" : value;
+  require(asked.empty() || asked == "0" || asked == "1", Code::invalid_config,
+          "FOVEA_WIDE_INDICES is \"{}\"; expected 0 or 1", asked);
+  return asked == "1";
+}
+
 std::string compiler_version(const ir::Target& target) {
   const MachineRow& row = machine_row(target);
   return fmt::format("{} {} {} {} {} LLVM {} Halide 14.0.0 fovea " FOVEA_VERSION, row.name,

@@ -27,6 +27,10 @@ std::vector<ir::Target> runnable_targets();
 // of them, and unsupported where this CPU runs none.
 ir::Target host_target();
 
+// Whether all code is to have wide indices, with FOVEA_WIDE_INDICES=1: for tests, as results are
+// the same.
+bool wants_wide_indices();
+
 // Everything about the compilers that an object depends on, in one line, for keys of the cache.
 std::string compiler_version(const ir::Target& target);
 

@@ -34,8 +34,8 @@ class Alternatives {
 
   // Code that is yet to be made is made after `check` has returned.
   template <class Check>
-  const Variant& fitting(const Given& given, Check check) const {
-    return chosen(given).fitting(given, check);
+  const Variant& fitting(const Given& given, Indices indices, Check check) const {
+    return chosen(given).fitting(given, indices, check);
   }
 
   // Why contractions are in that order, and why kernels are fused or not; each is empty where there

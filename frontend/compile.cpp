@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <limits>
 #include <new>
 #include <thread>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "fovea/fovea.h"
 #include "frontend/alternatives.h"
 #include "frontend/explain.h"
+#include "frontend/far_tensors.h"
 #include "ir/extent.h"
 #include "passes/extents.h"
 #include "passes/pipeline.h"
@@ -45,27 +45,13 @@ bool is_same(const Options& a, const Options& b) {
          a.check_finite == b.check_finite;
 }
 
-// Of tensors that a caller has to bind: more axes than a view holds, or, where none of them is
-// empty, more elements than indices reach.
-void check_tensors(const ir::Graph& graph) {
-  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-  const auto check = [&](const std::string& name, const std::vector<ir::AxisId>& axes) {
-    Shape::check_rank(name, axes.size());
-    std::int64_t least = 1;
-    for (const ir::AxisId axis : axes) {
-      const auto more = ir::combine(ir::ExtentTerm::Kind::Mul, least,
-                                    passes::fixed_extent(graph, axis).value_or(1));
-      least = more.value_or(std::numeric_limits<std::int64_t>::max());
-    }
-    require(least <= kMost, Code::input_too_large,
-            "the axes of '{}' whose extents the text fixes make {} elements or more: expected at "
-            "most {}",
-            name, least, kMost);
-  };
+// Of tensors that a caller has to bind.
+void check_ranks(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op)) check(input->name, node.type.axes);
+    if (const auto* input = std::get_if<ir::Input>(&node.op))
+      Shape::check_rank(input->name, node.type.axes.size());
   for (const ir::Output& output : graph.outputs)
-    check(output.name, graph.node(output.node).type.axes);
+    Shape::check_rank(output.name, graph.node(output.node).type.axes.size());
 }
 
 void check_options(const ir::Graph& graph, const Options& options) {
@@ -116,6 +102,7 @@ Code code_of(runtime::Code code) {
     case runtime::Code::invalid_input:
       return Code::invalid_input;
     case runtime::Code::input_too_large:
+    case runtime::Code::needs_wide_indices:
       return Code::input_too_large;
     case runtime::Code::invalid_config:
       return Code::invalid_config;
@@ -179,6 +166,7 @@ int thread_count(int asked) {
 struct Kernel::Watch {
   std::vector<double> times;
   std::vector<runtime::Visits> visits;
+  frontend::Indices indices = frontend::Indices::narrow;
 };
 
 struct Kernel::State {
@@ -192,12 +180,12 @@ struct Kernel::State {
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
     for (const ir::Node& node : source.nodes)
       if (const auto* input = std::get_if<ir::Input>(&node.op)) names.push_back(input->name);
-    first = &variant({}, given.sizes, [] {});
+    first = &variant({}, given.sizes, indices(false), [] {});
   }
 
   const frontend::Variant& variant(std::span<const NamedView> inputs, const Sizes& sizes,
-                                   auto&& check) const {
-    return alternatives->fitting({inputs, sizes}, check);
+                                   frontend::Indices indices, auto&& check) const {
+    return alternatives->fitting({inputs, sizes}, indices, check);
   }
 
   // Or memory that must not be written would be, as inputs may be read-only.
@@ -214,6 +202,10 @@ struct Kernel::State {
               "output '{}' is bound to read-only memory: expected memory that may be written",
               each.name);
     }
+  }
+
+  frontend::Indices indices(bool is_far) const {
+    return is_far || target.wide_indices ? frontend::Indices::wide : frontend::Indices::narrow;
   }
 
   bool are_all_given(std::span<const NamedView> inputs) const {
@@ -261,7 +253,7 @@ std::vector<double> Kernel::profile(std::span<const NamedView> inputs,
                                     std::span<const NamedView> outputs, const Sizes& sizes) const {
   Watch watch;
   run_into(inputs, outputs, sizes, &watch);
-  const frontend::Variant& variant = state_->variant(inputs, sizes, [] {});
+  const frontend::Variant& variant = state_->variant(inputs, sizes, watch.indices, [] {});
   return by_kernel(variant, watch.times);
 }
 
@@ -284,23 +276,39 @@ void Kernel::run_into(std::span<const NamedView> inputs, std::span<const NamedVi
   const auto pass = [](const runtime::Status& status) {
     if (!status.ok()) throw Error(code_of(status.code), status.message);
   };
-  const frontend::Variant& variant =
-      state_->variant(inputs, sizes, [&] { pass(state_->first->executor.check(bindings, named)); });
-  runtime::RunOptions how{.threads = thread_count(state_->options.threads)};
-  if (watch) {
-    watch->times.resize(variant.executor.program().steps.size());
-    watch->visits.resize(watch->times.size());
-    how.step_times = watch->times;
-    how.visits = watch->visits;
-  }
-  pass(variant.executor.run(bindings, named, how));
+  const auto needs_wide = [](const runtime::Status& status) {
+    return status.code == runtime::Code::needs_wide_indices;
+  };
+  const auto check = [&] {
+    const runtime::Status status = state_->first->executor.check(bindings, named);
+    if (!needs_wide(status)) pass(status);
+  };
+  const auto run = [&](frontend::Indices indices) {
+    const frontend::Variant& variant = state_->variant(inputs, sizes, indices, check);
+    runtime::RunOptions how{.threads = thread_count(state_->options.threads)};
+    if (watch) {
+      watch->indices = indices;
+      watch->times.assign(variant.executor.program().steps.size(), 0);
+      watch->visits.assign(watch->times.size(), {});
+      how.step_times = watch->times;
+      how.visits = watch->visits;
+    }
+    return variant.executor.run(bindings, named, how);
+  };
+  const auto is_far = [](const NamedView& each) { return frontend::is_far(each.view.shape); };
+  const bool far = std::ranges::any_of(inputs, is_far) || std::ranges::any_of(outputs, is_far);
+  const runtime::Status status = run(state_->indices(far));
+  // How many elements lie between kernels is known only as they run.
+  pass(needs_wide(status) ? run(frontend::Indices::wide) : status);
 }
 
 const Graph& Kernel::graph() const { return state_->first->graph; }
 
 Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) const {
-  const frontend::Variant& variant = state_->variant(
-      inputs, sizes, [&] { frontend::extents_of(state_->first->graph, sizes, inputs); });
+  const Graph& first = state_->first->graph;
+  const std::string far = frontend::name_far(first, frontend::extents_of(first, sizes, inputs));
+  const frontend::Variant& variant =
+      state_->variant(inputs, sizes, state_->indices(!far.empty()), [] {});
   Watch watch;
   if (state_->are_all_given(inputs) && frontend::visits_by_data(variant.code->program())) {
     const Discarded outputs(state_->source, frontend::extents_of(state_->source, sizes, inputs));
@@ -310,6 +318,7 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
                                     thread_count(state_->options.threads), watch.visits);
   report.order = state_->alternatives->why_order({inputs, sizes});
   report.fusion = state_->alternatives->why_fused({inputs, sizes});
+  report.indices = far.empty() && state_->target.wide_indices ? "indices of 64 bits" : far;
   report.target = state_->target.name;
   report.threads = thread_count(state_->options.threads);
   report.compile_ms = state_->milliseconds + variant.code->milliseconds();
@@ -335,8 +344,9 @@ Kernel compile(const Graph& graph, const Options& options) {
   require(!graph.outputs.empty(), Code::empty_input,
           "the graph has no outputs: expected at least one");
   static codegen::Recent<const Kernel::State> recent;
-  check_tensors(graph);
-  const ir::Target target = choose_target(options.target);
+  check_ranks(graph);
+  ir::Target target = choose_target(options.target);
+  target.wide_indices = codegen::wants_wide_indices() || frontend::is_far_by_text(graph);
   const passes::RunOptions run = passes::options_from_environment();
   if (is_silent(run)) {
     const auto known = recent.find([&](const Kernel::State& state) {

@@ -1,5 +1,5 @@
-// frontend/variants.h — code for one form of a graph: for many rows, for fewer and for few, each
-// made when a run first needs it.
+// frontend/variants.h — code for one form of a graph: for many rows, for fewer and for few, and all
+// of these for tensors that need wide indices; each made when a run first needs it.
 #pragma once
 
 #include <array>
@@ -52,6 +52,8 @@ struct Variant {
   runtime::Executor executor;
 };
 
+enum class Indices : bool { narrow, wide };
+
 class Variants {
  public:
   // `has_tiles`: the user gave tiles, which hold for any number of rows.
@@ -86,13 +88,16 @@ class Variants {
 
   // Code that is yet to be made is made after `check` has returned.
   template <class Check>
-  const Variant& fitting(const Given& given, Check check) const {
+  const Variant& fitting(const Given& given, Indices indices, Check check) const {
     const Fit fit = fit_of(given);
-    std::call_once(once_[fit], [&] {
+    const std::size_t n = fit + (indices == Indices::wide ? kFits : 0);
+    std::call_once(once_[n], [&] {
       check();
-      variants_[fit] = std::make_unique<const Variant>(tiled_for(fit), target_, pool_);
+      ir::Target target = target_;
+      target.wide_indices = indices == Indices::wide;
+      variants_[n] = std::make_unique<const Variant>(tiled_for(fit), target, pool_);
     });
-    return *variants_[fit];
+    return *variants_[n];
   }
 
  private:
@@ -113,8 +118,8 @@ class Variants {
   std::vector<ExtentSource> deciding_;  // of axes that a run tells, but for the batch
   mutable std::array<std::once_flag, kFits> cost_once_;
   mutable std::array<std::optional<const passes::Cost>, kFits> costs_;
-  mutable std::array<std::once_flag, kFits> once_;
-  mutable std::array<std::unique_ptr<const Variant>, kFits> variants_;
+  mutable std::array<std::once_flag, 2 * kFits> once_;  // those of narrow indices first
+  mutable std::array<std::unique_ptr<const Variant>, 2 * kFits> variants_;
 };
 
 }  // namespace fovea::frontend

@@ -45,7 +45,8 @@ std::optional<std::int64_t> evaluate(const Extent& extent, ExtentOf&& extent_of,
 // How many elements an array of this shape has. More than memory can address is the user's error.
 std::int64_t element_count(std::span<const std::int64_t> shape);
 
-// An error (input_too_large) where an input of this shape has more elements than indices reach.
+// An error (input_too_large) where an input of this shape has more elements than are made up, 2^31
+// - 1.
 void check_elements(std::string_view input, std::span<const std::int64_t> shape);
 
 }  // namespace fovea::ir

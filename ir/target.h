@@ -17,6 +17,7 @@ struct Target {
   bool fma;       // multiply-add is one instruction
   bool bf16_dot;  // a dot-product instruction for bf16
   bool int8_dot;  // and one for 8-bit integers
+  bool wide_indices = false;  // of 64 bits, for tensors of 2^31 elements and more
   bool operator==(const Target&) const = default;
 };
 

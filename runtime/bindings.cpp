@@ -10,8 +10,8 @@ namespace fovea::runtime {
 
 namespace {
 
-// Indices in emitted code are 32 bits wide.
-constexpr std::int64_t kMostElements = INT32_MAX;
+// Coordinates in emitted code are 32 bits wide.
+constexpr std::int64_t kLongest = INT32_MAX;
 // In bytes from the first element, either way: sums of both are no overflow.
 constexpr std::int64_t kFarthest = INT64_MAX / 4;
 constexpr std::int64_t kNear = std::int64_t{1} << 60;  // as far as may_overlap() sees
@@ -34,15 +34,15 @@ Status check_extents(const Buffer& buffer, const View& view) {
                      print_shape(view.shape), ", expected no negative extent");
     }
   }
+  const auto refuse = [&](const char* expected) {
+    return failure(Code::input_too_large, "tensor '", buffer.name, "' has shape ",
+                   print_shape(view.shape), ", expected ", expected);
+  };
   std::int64_t elements = empty ? 0 : 1;
-  for (std::size_t n = 0; n < view.shape.size(); ++n) {
-    const bool large = view.shape[n] > kMostElements ||
-                       __builtin_mul_overflow(elements, view.shape[n], &elements) ||
-                       elements > kMostElements;
-    if (large) {
-      return failure(Code::input_too_large, "tensor '", buffer.name, "' has shape ",
-                     print_shape(view.shape), ", expected at most 2147483647 elements");
-    }
+  for (const std::int64_t extent : view.shape) {
+    if (extent > kLongest) return refuse("at most 2147483647 along each axis");
+    if (__builtin_mul_overflow(elements, extent, &elements) || elements > kMostElements)
+      return refuse("a tensor within the address space");
   }
   return {};
 }

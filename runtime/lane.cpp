@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/strides.h"
 #include "runtime/workspace.h"
 
 namespace fovea::runtime {
@@ -67,7 +68,7 @@ Lane::~Lane() = default;
 void Lane::make_descriptors(std::span<const Description> wanted) {
   std::size_t rank = 0;
   for (const Description& description : wanted) rank += description.rank;
-  dims_.resize(rank);
+  dims_.resize(2 * rank);
   descriptors_.resize(wanted.size());
   halide_dimension_t* dim = dims_.data();
   for (std::size_t n = 0; n < wanted.size(); ++n) {
@@ -76,7 +77,7 @@ void Lane::make_descriptors(std::span<const Description> wanted) {
     descriptors_[n].dimensions = static_cast<std::int32_t>(wanted[n].rank);
     descriptors_[n].dim = dim;
     for (std::size_t d = 0; d < wanted[n].rank; ++d) dim[d].stride = 1;
-    dim += wanted[n].rank;
+    dim += 2 * wanted[n].rank;
   }
 }
 
@@ -144,11 +145,12 @@ void Lane::describe(int buffer) {
               static_cast<std::size_t>(index_) * extents.lane_step;
   const bool packed = program_.buffers[static_cast<std::size_t>(buffer)].type == Type::i4;
   const bool input = program_.buffers[static_cast<std::size_t>(buffer)].role == Buffer::Role::input;
-  std::int32_t stride = 1;
+  std::int64_t stride = 1;
   for (std::int32_t d = 0; d < into.dimensions; ++d) {
     std::int64_t extent = extents.shape[static_cast<std::size_t>(into.dimensions - 1 - d)];
     if (packed && d == 0) extent = (extent + 1) / 2;
-    into.dim[d] = {0, static_cast<std::int32_t>(extent), stride};
+    into.dim[d] = {0, static_cast<std::int32_t>(extent), 0};
+    set_stride(into, d, stride);
     const auto there = static_cast<std::int32_t>(std::max<std::int64_t>(extent, 1));
     if (extents.elements > 0 || static_cast<std::size_t>(d) + 1 < extents.row_rank) {
       stride *= there;
@@ -184,16 +186,17 @@ void Lane::reset_crop(const Calls& calls, int result, int buffer) {
   const halide_buffer_t& whole = descriptor(buffer);
   halide_buffer_t& into = crop(calls, result);
   into.host = whole.host;
-  for (std::int32_t d = 0; d < whole.dimensions; ++d) into.dim[d] = whole.dim[d];
+  std::copy_n(whole.dim, 2 * whole.dimensions, into.dim);
 }
 
 void Lane::narrow(const Calls& calls, int result, int dimension, std::int64_t first,
                   std::int64_t count) {
   halide_buffer_t& into = crop(calls, result);
-  halide_dimension_t& dim = into.dim[into.dimensions - 1 - dimension];
+  const int inner = into.dimensions - 1 - dimension;
+  halide_dimension_t& dim = into.dim[inner];
   dim.min += static_cast<std::int32_t>(first);
   dim.extent = static_cast<std::int32_t>(count);
-  into.host += first * dim.stride * into.type.bytes();
+  into.host += first * stride(into, inner) * into.type.bytes();
 }
 
 void Lane::set_blocks(const std::int32_t* blocks, std::int32_t count) {

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "runtime/strides.h"
+
 namespace fovea::runtime {
 
 std::size_t padded(std::size_t bytes) {
@@ -82,17 +84,14 @@ bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) 
   std::int64_t run = 1;
   int inner = 0;
   while (inner < buffer.dimensions &&
-         (buffer.dim[inner].stride == run || buffer.dim[inner].extent == 1)) {
+         (stride(buffer, inner) == run || buffer.dim[inner].extent == 1)) {
     run *= buffer.dim[inner++].extent;
   }
   const auto visit = [&](const auto& self, int outer, std::uint8_t* at) -> bool {
     if (outer < inner) return f(at, run);
-    const halide_dimension_t& dim = buffer.dim[outer];
-    for (std::int32_t n = 0; n < dim.extent; ++n) {
-      const std::int64_t offset =
-          static_cast<std::int64_t>(n) * dim.stride * static_cast<std::int64_t>(bytes);
-      if (!self(self, outer - 1, at + offset)) return false;
-    }
+    const std::int64_t step = stride(buffer, outer) * static_cast<std::int64_t>(bytes);
+    for (std::int64_t n = 0; n < buffer.dim[outer].extent; ++n)
+      if (!self(self, outer - 1, at + n * step)) return false;
     return true;
   };
   return visit(visit, buffer.dimensions - 1, buffer.host);

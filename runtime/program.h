@@ -44,7 +44,12 @@ struct Buffer {
 
 // A compiled function. Its arguments are pointers to halide_buffer_t for buffers and to int32_t for
 // numbers. Returns 0.
+//
+// Strides are of any size, but halide_dimension_t has 32 bits for one: behind the dimensions of a
+// buffer lie as many more, and the stride of each is what that of the one before it lacks, in units
+// of 2^kStrideBits. Only functions of wide indices look there.
 using Function = int (*)(void** arguments);
+constexpr int kStrideBits = 31;
 
 struct Argument {
   enum class Kind : std::uint8_t {
@@ -192,6 +197,7 @@ struct Program {
   std::vector<Buffer> buffers;
   std::vector<Step> steps;
   int slots = 0;
+  bool wide_indices = false;  // whether its functions reach tensors of 2^31 elements and more
   // Makes Step::exact of a step when it is first needed; thread-safe, and the answer stays valid as
   // long as the program. Returns null with no way to make one, and the results then stay as they are.
   const Call* (*exact)(void* context, int step) = nullptr;

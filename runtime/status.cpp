@@ -27,6 +27,8 @@ std::string_view name(Code code) {
       return "numerical_instability";
     case Code::unsupported:
       return "unsupported";
+    case Code::needs_wide_indices:
+      return "needs_wide_indices";
     case Code::internal:
       return "internal";
   }

@@ -19,7 +19,8 @@ enum class Code : std::uint8_t {
   out_of_bounds,       // a coordinate outside its axis
   numerical_instability,
   unsupported,
-  internal,  // ours: a program that contradicts itself
+  needs_wide_indices,  // more elements than these functions reach: others may (Program)
+  internal,            // ours: a program that contradicts itself
 };
 
 // "dimension_mismatch" and so on.

@@ -11,6 +11,9 @@ namespace fovea::runtime {
 
 namespace {
 
+// As many elements as indices of 32 bits reach.
+constexpr std::int64_t kNarrow = INT32_MAX;
+
 // Whether the text says how much it is.
 bool is_fixed(const Program& program, const Size& size) {
   return std::ranges::all_of(size, [&](const SizeTerm& term) {
@@ -26,7 +29,7 @@ std::int64_t find_row(const Program& program, const Buffer& buffer, Extents& ext
   for (std::size_t n = buffer.shape.size(); n-- > 0;) {
     elements *= std::max<std::int64_t>(extents.shape[n], 1);
     extents.row_rank = buffer.shape.size() - n;
-    if (!is_fixed(program, buffer.shape[n]) || elements > INT32_MAX) break;
+    if (!is_fixed(program, buffer.shape[n]) || elements > kNarrow) break;
   }
   return elements;
 }
@@ -204,6 +207,7 @@ Status Workspace::settle_symbols(int phase) {
 }
 
 Status Workspace::settle_shapes(int phase) {
+  const Buffer* beyond = nullptr;  // what indices of these functions reach
   for (std::size_t b = 0; b < buffers_.size(); ++b) {
     if (layout_.buffer_phase[b] != phase) continue;
     const Buffer& buffer = program_.buffers[b];
@@ -220,6 +224,7 @@ Status Workspace::settle_shapes(int phase) {
       }
       extents.shape.push_back(extent);
       const bool packed = buffer.type == Type::i4 && extents.shape.size() == buffer.shape.size();
+      large |= extent > INT32_MAX;
       large |= __builtin_mul_overflow(extents.elements, extent, &extents.elements);
       large |= __builtin_mul_overflow(stored, packed ? (extent + 1) / 2 : extent, &stored);
     }
@@ -228,12 +233,13 @@ Status Workspace::settle_shapes(int phase) {
     if (std::ranges::count(extents.shape, 0) > 0) {
       extents.elements = 0;
       stored = find_row(program_, buffer, extents);
-      large = stored > INT32_MAX;
+      large = false;
     }
-    if ((!bound || extents.elements == 0) && (large || extents.elements > INT32_MAX)) {
-      return failure(Code::input_too_large, "buffer '", buffer.name,
-                     "' between steps has too many elements, expected at most 2147483647");
+    if (large || stored > kMostElements) {
+      return failure(Code::input_too_large, "tensor '", buffer.name,
+                     "' has more elements than memory can hold");
     }
+    if (!program_.wide_indices && stored > kNarrow) beyond = &buffer;
     extents.bytes = static_cast<std::size_t>(stored) * element_bytes(buffer.type);
     if (!bound) continue;
     const auto found = std::ranges::find(bound_, static_cast<int>(b), &Bound::buffer);
@@ -249,7 +255,9 @@ Status Workspace::settle_shapes(int phase) {
                      ", expected ", extents.shape[n]);
     }
   }
-  return {};
+  if (beyond == nullptr) return {};
+  return failure(Code::needs_wide_indices, "tensor '", beyond->name,
+                 "' has more elements than indices of 32 bits reach");
 }
 
 Status Workspace::allocate(int phase) {

@@ -20,6 +20,10 @@ struct halide_dimension_t;
 
 namespace fovea::runtime {
 
+// More elements than any machine has room for; sums of their bytes over all buffers are no
+// overflow.
+constexpr std::int64_t kMostElements = std::int64_t{1} << 48;
+
 // A buffer in this run.
 struct Extents {
   std::vector<std::int64_t> shape;  // in elements, slowest first

@@ -198,6 +198,42 @@ TEST_CASE("kernels that check themselves return what fails") {
   CHECK(code("promised", all) == halide_error_code_requirement_failed);
 }
 
+TEST_CASE("what Halide warns of, or refuses, is an error that names the kernel") {
+  const ir::Target target = codegen::host_target();
+  const auto told = [&](auto&& func) {
+    try {
+      codegen::build_for("scores", [&] {
+        return codegen::bitcode(Pipeline(func()), {}, "complained_of", target);
+      });
+    } catch (const Error& error) {
+      CHECK(error.code() == Code::internal);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const Var x("x");
+  const auto fine = [&] {
+    Func f;
+    f(x) = x;
+    return f;
+  };
+  CHECK(told(fine).empty());
+  const std::string warning = told([&] {  // it reads what it says is not there
+    Func f, reader;
+    f(x) = x;
+    reader(x) = f(x + 5);
+    f.compute_root().bound(x, 0, 4);
+    reader.bound(x, 0, 4).output_buffer().dim(0).set_bounds(0, 4);
+    return reader;
+  });
+  CHECK_MESSAGE(warning.starts_with("kernel 'scores' cannot be compiled: Warning: "), warning);
+  CHECK(warning.find("guaranteed to fail an assertion") != warning.npos);
+  const std::string error = told([&] { return fine().unroll(Var("not there")); });
+  CHECK_MESSAGE(error.starts_with("kernel 'scores' cannot be compiled: Error: "), error);
+  // And the next kernel is as good as any.
+  CHECK(told(fine).empty());
+}
+
 TEST_CASE("perf is told of kernels when asked") {
   const std::string map = "/tmp/perf-" + std::to_string(getpid()) + ".map";
   const ir::Target target = codegen::host_target();

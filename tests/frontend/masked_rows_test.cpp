@@ -40,7 +40,8 @@ std::vector<float> filled(std::int64_t count, float value) {
 int times_asked(float key) {
   const Sizes sizes = {{"i", kRows}, {"j", kColumns}};
   const frontend::Alternatives forms(parse(kText), codegen::host_target(), true, {});
-  runtime::Program program = forms.fitting({{}, sizes}, [] {}).code->program();
+  runtime::Program program =
+      forms.fitting({{}, sizes}, frontend::Indices::narrow, [] {}).code->program();
   int asked = 0;
   program.context = &asked;
   program.exact = [](void* context, int) -> const runtime::Call* {

@@ -37,6 +37,9 @@ constexpr auto kFewRows = std::array<Extents, 2>{{{2, 7}, {7, 130}}};
 // Kernels that check themselves say by themselves what is wrong.
 constexpr auto kChecked = std::array<Extents, 3>{{{1, 129}, {65, 64}, {0, 7}}};
 
+// One for each form of code: many rows, and few.
+constexpr auto kFormed = std::array<Extents, 2>{{{65, 64}, {2, 7}}};
+
 // How tensors lie, and how many threads take part.
 struct Manner {
   Layout layout;
@@ -137,6 +140,22 @@ TEST_CASE("mechanisms: kernels that check themselves find nothing") {
     SUBCASE(std::string(mechanism->name).c_str()) {
       const Subject subject = subject_of(*mechanism, small_widths(*mechanism), kChecked);
       check(subject, {.threads = 1}, Layout::Dense);
+    }
+  }
+}
+
+TEST_CASE("mechanisms: wide indices change no bit") {
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    SUBCASE(std::string(mechanism->name).c_str()) {
+      const Subject subject = subject_of(*mechanism, small_widths(*mechanism), kFormed);
+      const Kernel narrow = compile(subject.graph, {.threads = 1});
+      const Environment asks("FOVEA_WIDE_INDICES", "1");
+      const Kernel wide = compile(subject.graph, {.threads = 1});
+      for (const Example& example : subject.examples) {
+        INFO(describe(example.sizes));
+        CHECK(run(narrow, subject.graph, example.inputs, example.sizes) ==
+              run(wide, subject.graph, example.inputs, example.sizes));
+      }
     }
   }
 }

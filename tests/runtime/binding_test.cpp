@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "runtime/strides.h"
 #include "tests/runtime/kernels.h"
 
 namespace fovea::runtime {
@@ -92,12 +93,13 @@ TEST_CASE("types, ranks and extents") {
   check(call, Code::dimension_mismatch,
         "tensor 'queries' has shape [3, -2], expected no negative extent");
   call.view(0).shape = huge;
-  check(call, Code::input_too_large,
-        "tensor 'queries' has shape [65536, 65536], expected at most 2147483647 elements");
+  check(call, Code::dimension_mismatch,
+        "tensor 'keys' gives axis 'd' the extent 2, expected 65536 as in tensor 'queries'");
   call.view(0).shape = wider;
   check(
       call, Code::input_too_large,
-      "tensor 'queries' has shape [9223372036854775807, 2], expected at most 2147483647 elements");
+      "tensor 'queries' has shape [9223372036854775807, 2], expected at most 2147483647 along each "
+      "axis");
   call.view(0).shape = wrong;
   check(call, Code::dimension_mismatch,
         "tensor 'keys' gives axis 'd' the extent 2, expected 7 as in tensor 'queries'");
@@ -142,6 +144,40 @@ TEST_CASE("sizes") {
   call.sizes = {{"new", INT64_C(1) << 40}};
   check(call, Code::input_too_large,
         "axis 'new' has the extent 1099511627776, expected at most 2147483647");
+}
+
+TEST_CASE("more elements than indices of 32 bits reach are for functions of wide indices") {
+  static std::int64_t slowest = 0;
+  Program program;
+  program.symbols = {{"a", {}, -1}, {"b", {}, -1}, {"c", {}, -1}};
+  program.buffers = {input("x", Type::u8, {extent(0), extent(1), extent(2)}),
+                     output("o", Type::f32, {extent(0)})};
+  program.steps = {plain("step",
+                         [](void** arguments) {
+                           slowest = stride(array(arguments, 0), 2);
+                           at(array(arguments, 1), {0}) = 1;
+                           return 0;
+                         },
+                         {buffer(0), buffer(1)}, {1})};
+  std::uint8_t nothing = 0;
+  Numbers<float> o({1});
+  const auto status = [&](const std::vector<std::int64_t>& shape) {
+    const Binding bindings[] = {{"x", {&nothing, Type::u8, shape, {}}}, {"o", o.view()}};
+    return run(program, bindings, {});
+  };
+  CHECK(status({1, 65536, 32767}).ok());
+  CHECK(slowest == INT64_C(65536) * 32767);
+  const Status far = status({1, 65536, 65536});
+  CHECK(name(far.code) == name(Code::needs_wide_indices));
+  CHECK(far.message == "tensor 'x' has more elements than indices of 32 bits reach");
+  program.wide_indices = true;
+  CHECK(status({1, 65536, 65536}).ok());
+  CHECK(slowest == INT64_C(65536) * 65536);
+  CHECK(status({1, 2147483647, 100'000}).ok());
+  CHECK(slowest == INT64_C(2147483647) * 100'000);
+  CHECK(status({1, 2147483647, 2147483647}).message ==
+        "tensor 'x' has shape [1, 2147483647, 2147483647], expected a tensor within the address "
+        "space");
 }
 
 TEST_CASE("derived extents") {

@@ -19,11 +19,11 @@ void check_type(Type type, int mantissa_bits) {
   const auto infinity = static_cast<Word>(sign - (Word{1} << mantissa_bits));
   for (const int count : {1, 2, 7, 8, 31, 32, 33, 64, 100}) {
     std::vector<Word> words(static_cast<std::size_t>(count), static_cast<Word>(infinity - 1));
-    halide_dimension_t dim(0, count, 1);
+    halide_dimension_t dims[] = {{0, count, 1}, {}};
     halide_buffer_t buffer{};
     buffer.host = reinterpret_cast<std::uint8_t*>(words.data());
     buffer.dimensions = 1;
-    buffer.dim = &dim;
+    buffer.dim = dims;
     CHECK(all_finite(buffer, type));
     bool right = true;
     for (Word& word : words) {
@@ -54,7 +54,7 @@ TEST_CASE("infinity and NaN are found wherever they are, and nothing else is") {
 
 TEST_CASE("of a crop only its own elements are looked at") {
   std::vector<float> data(4 * 6, 1.f);
-  halide_dimension_t dims[] = {{0, 6, 1}, {0, 4, 6}};
+  halide_dimension_t dims[] = {{0, 6, 1}, {0, 4, 6}, {}, {}};
   halide_buffer_t buffer{};
   buffer.host = reinterpret_cast<std::uint8_t*>(data.data() + 8);
   buffer.dimensions = 2;

@@ -102,8 +102,8 @@ TEST_CASE("extents that cannot be, and the run after them") {
           "axis 'double' has the extent 4294967294, expected at most 2147483647");
     check({1, 1 << 30, 3}, Code::input_too_large,
           "axis 'double' has the extent 2147483648, expected at most 2147483647");
-    check({1, 1 << 29, 3}, Code::input_too_large,
-          "buffer 'table' between steps has too many elements, expected at most 2147483647");
+    check({1, 1 << 29, 3}, Code::needs_wide_indices,
+          "tensor 'table' has more elements than indices of 32 bits reach");
     check({1, 2, 4}, Code::ok, "");
     CHECK(o.data[0] == 802);
   }

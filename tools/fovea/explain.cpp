@@ -62,6 +62,7 @@ ordered_json to_json(const Report& report, const std::string& decision,
   if (!decision.empty()) json["decision"] = decision;
   if (!report.order.empty()) json["order"] = report.order;
   if (!report.fusion.empty()) json["fusion"] = report.fusion;
+  if (!report.indices.empty()) json["indices"] = report.indices;
   if (measured) {
     json["run_us"] = measured->samples.quantile(0.5) * 1e6;
     json["fma_peak_gflops"] = measured->samples.fma_gflops;
@@ -130,6 +131,7 @@ void print_report(const Report& report, const std::string& decision,
   if (!decision.empty()) fmt::print("{}\n", decision);
   if (!report.order.empty()) fmt::print("{}\n", report.order);
   if (!report.fusion.empty()) fmt::print("{}\n", report.fusion);
+  if (!report.indices.empty()) fmt::print("{}\n", report.indices);
   print_kept(report);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {
     print_kernel(report.kernels[n]);

@@ -51,10 +51,6 @@ void add(Tensors& tensors, const Graph& graph, const ir::Node& input, const std:
     require(stored.shape[n] <= ir::kLargestExtent, Code::input_too_large,
             "{} has extent {} along axis {}; expected at most {}", what, stored.shape[n],
             graph.axis(input.type.axes[n]).name, ir::kLargestExtent);
-  const std::int64_t elements = ir::element_count(stored.shape);
-  require(elements <= ir::kLargestExtent, Code::input_too_large,
-          "{} has shape [{}], {} elements; expected at most {} in a tensor", what,
-          fmt::join(stored.shape, ", "), elements, ir::kLargestExtent);
   std::int64_t rounded = 0;
   require(tensors.emplace(name, convert(stored, input.type.dtype, what, &rounded)).second,
           Code::invalid_config, "input '{}' is given twice, the second time from '{}'", name, path);
