@@ -20,6 +20,7 @@ namespace fovea::codegen {
 struct Scope {
   std::vector<Halide::Expr> at;               // by AxisId; undefined where the axis has none
   std::map<std::pair<ir::NodeId, bool>, Halide::Expr> memo;
+  std::map<std::pair<ir::NodeId, double>, Halide::Expr> multiples;  // by factor
   std::set<ir::NodeId> confined;              // integers and bools whose ends Halide knows
   bool moved = false;                         // below a Read
 };

@@ -4,6 +4,7 @@
 
 #include <numeric>
 
+#include "codegen/lengths.h"
 #include "codegen/tiled.h"
 #include "ir/error.h"
 
@@ -43,7 +44,11 @@ Func decide(TiledContext& context, Signature& signature, Emitter& emitter) {
     const Expr any = Halide::cast<std::uint8_t>(holds(kernel.visible) && inside);
     const Expr all = Halide::cast<std::uint8_t>(holds(kernel.solid) || !inside);
     columns(x, n) = Halide::Tuple(columns(x, n)[0] | any, columns(x, n)[1] & all);
-    columns.update(whole ? 0 : 1).reorder(x, n, r.x).vectorize(x, width).unroll(x);
+    auto update = columns.update(whole ? 0 : 1);
+    update.reorder(x, n, r.x);
+    const bool repeats = !is_long(any) && !is_long(all);
+    update.vectorize(x, repeats ? width : std::gcd(block, context.tiling.lanes));
+    if (repeats) update.unroll(x);
   }
   const RDom l(0, block, "l");
   blocks(n) = none;

@@ -165,6 +165,7 @@ class Plane {
   std::vector<Halide::Expr> arguments(const std::vector<ir::AxisId>& inner, const ScopePtr& scope);
   Halide::Expr stable_argument(const ir::Stabilised& exponent, const ScopePtr& scope);
   Halide::Expr scaled(ir::NodeId id, double factor, const ScopePtr& scope);
+  Halide::Expr multiple(ir::NodeId id, double factor, const ScopePtr& scope);
   bool contracts(ir::NodeId id) const;
   Halide::Expr chained(ir::NodeId id, double factor, const ScopePtr& scope);
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);

@@ -110,8 +110,18 @@ Expr Plane::stable_argument(const Stabilised& exponent, const ScopePtr& scope) {
   return times_scale(rounded(x.func(arguments(x.inner, scope))) - m(at));
 }
 
-// value(id) * factor, with the factor folded into constants, packed rows and contractions.
+// value(id) * factor, made once: what is used twice, and in what is used twice, would be made for
+// every way that leads to it.
 Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
+  const auto key = std::make_pair(id, factor);
+  if (const auto known = scope->multiples.find(key); known != scope->multiples.end())
+    return known->second;
+  const Expr result = multiple(id, factor, scope);
+  return scope->multiples[key] = result;
+}
+
+// With the factor folded into constants, packed rows and contractions.
+Expr Plane::multiple(NodeId id, double factor, const ScopePtr& scope) {
   const Node& node = graph_.node(id);
   const auto constant = [&](NodeId n) { return std::get_if<Constant>(&graph_.node(n).op); };
   const auto times = [&](const Expr& x) {

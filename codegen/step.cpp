@@ -1,16 +1,14 @@
 // The step: one chunk of column blocks for one tile of rows (codegen/tiled.h).
 #include <Halide.h>
 
-#include "codegen/plane.h"
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <optional>
 
 #include "codegen/asserts.h"
-#include "codegen/enclosed.h"
-#include "codegen/multiply_adds.h"
+#include "codegen/lengths.h"
+#include "codegen/plane.h"
 #include "ir/error.h"
 
 namespace fovea::codegen {
@@ -22,31 +20,6 @@ using Halide::RDom;
 using Halide::Var;
 using namespace ir;
 using Kind = runtime::Argument::Kind;
-
-// Arithmetic that register tiles would repeat for every vector of theirs, and Halide look through
-// each time: longer than this, it is a loop over them.
-constexpr int kLongest = 64;  // operands, those of a node that is used again counted once
-
-constexpr int kOfMark = 3;    // that `rounded` has beside its mark
-
-bool is_long(const Expr& value) {
-  class Counter : public Halide::Internal::IRGraphVisitor {
-   public:
-    int operands = 0;
-
-   protected:
-    using IRGraphVisitor::include;
-    void include(const Expr& e) override {
-      const auto* call = e.as<Halide::Internal::Call>();
-      operands += call && call->name == kRounded ? -kOfMark : 1;  // which costs nothing
-      IRGraphVisitor::include(e);
-      const Expr body = call == nullptr ? Expr() : body_of(*call);
-      if (body.defined()) include(body);
-    }
-  } counter;
-  value.accept(&counter);
-  return counter.operands > kLongest;
-}
 
 class RowsAcross final : public Plane {
  public:
