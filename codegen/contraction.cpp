@@ -215,7 +215,9 @@ class Multiplication {
       at.push_back(chunks_.x);
       add(sum_, vars_, tile_(at));
     }
-    out_(vars_) = encode(result_.place.dtype, emitter_.value(result_.node, here));
+    const Expr value = emitter_.value(result_.node, here);
+    out_(vars_) =
+        encode(result_.place.dtype, emitter_.marked(result_.node, source_.leaves, value, here));
   }
 
   void schedule() {

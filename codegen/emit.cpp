@@ -181,6 +181,18 @@ bool Emitter::is_enclosed(NodeId id) const {
 }
 
 // What does not belong to it is its argument.
+Expr Emitter::marked(NodeId result, const Leaves& leaves, const Expr& x, const ScopePtr& scope) {
+  const std::vector<NodeId> conditions = hidden_by(graph_, result, leaves);
+  if (exact_ || conditions.empty() || !x.type().is_float()) return x;
+  Expr wrong = x == -std::numeric_limits<float>::infinity();
+  for (const NodeId id : conditions) {
+    const Expr shown = value(id, scope);
+    wrong = wrong &&
+            (shown.type().is_bool() ? shown : shown != Halide::Internal::make_zero(shown.type()));
+  }
+  return Halide::select(wrong, Halide::reinterpret<float>(Expr(0x7fc00000)), x);
+}
+
 Expr Emitter::enclosed(NodeId root, const ScopePtr& scope) {
   const std::string name = Halide::Internal::unique_name("part");
   std::vector<std::string> names;

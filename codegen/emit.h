@@ -13,6 +13,7 @@
 
 #include "ir/graph.h"
 #include "ir/ranges.h"
+#include "ir/region.h"
 
 namespace fovea::codegen {
 
@@ -51,6 +52,10 @@ class Emitter {
   Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
   // `annihilating`: as the term of a sum; only of effect if exact.
   Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
+  // The value of a result, but where it is -inf and no `where(c, x, -inf)` around it says so, NaN:
+  // not to be trusted, and computed again, exactly.
+  Halide::Expr marked(ir::NodeId result, const ir::Leaves& leaves, const Halide::Expr& x,
+                      const ScopePtr& scope);
   Halide::Expr number(double x) const;
 
   ScopePtr scope() const;  // no coordinates

@@ -37,15 +37,17 @@ class Finish {
     if (shared_ != kNone) first_member_ = context.first_member(signature_);
   }
 
-  Function build(int& doubt) {
+  Function build(TiledFunctions& functions) {
     for (const NodeId result : context_.kernel.results) {
       const auto* reduction = context_.region.find(result);
       const bool stored =
           is_on_plane(graph_, context_.kernel, result) || (reduction && !reduction->over_columns);
       if (!stored) add(result);
     }
-    if (const std::vector<const State*> maxima = row_maxima(); !maxima.empty())
-      doubt = add_doubt(maxima);
+    if (const std::vector<const State*> maxima = row_maxima(); !maxima.empty()) {
+      functions.doubt = add_doubt(maxima);
+      for (const State* state : maxima) functions.maxima.push_back(state->reduction->node);
+    }
     function_.name = context_.source.name + "_finish";
     function_.halide = signature_.halide();
     function_.arguments = signature_.runtime();
@@ -100,14 +102,19 @@ class Finish {
     function_.outputs.push_back(f);
   }
 
-  // Maxima that sums follow, one number for a row of the tile.
+  // Maxima of floats, one number for a row of the tile.
   std::vector<const State*> row_maxima() const {
     std::vector<const State*> maxima;
     for (const State& state : context_.states)
-      if (context_.is_followed(state.reduction->node) &&
+      if (is_maximum(state.reduction->node) &&
           std::ranges::all_of(state.inner, [&](AxisId axis) { return axis == shared_; }))
         maxima.push_back(&state);
     return maxima;
+  }
+
+  bool is_maximum(NodeId id) const {
+    const Node& node = graph_.node(id);
+    return std::get<Reduce>(node.op).fn == ReduceFn::Max && is_float(node.type.dtype);
   }
 
   // What must hold for a score to count, by `where` around the scores of a maximum.
@@ -119,19 +126,11 @@ class Finish {
       if (!is_both) return conditions.push_back(id);
       for (const NodeId input : graph_.node(id).inputs) add(input);
     };
-    NodeId at = graph_.node(maximum).inputs[0];
-    while (!context_.source.leaves[at]) {
-      const Node& node = graph_.node(at);
-      const auto* map = std::get_if<Map>(&node.op);
-      if (!map || map->fn != Fn::Where) break;
-      const auto* hidden = std::get_if<Constant>(&graph_.node(node.inputs[2]).op);
-      if (!hidden || hidden->value != -std::numeric_limits<double>::infinity()) break;
-      // Of coordinates alone intervals tell which rows of the kernel's mask see nothing.
-      const NodeId condition = node.inputs[0];
+    // Of coordinates alone intervals tell which rows of the kernel's mask see nothing.
+    const NodeId scores = graph_.node(maximum).inputs[0];
+    for (const NodeId condition : hidden_by(graph_, scores, context_.source.leaves))
       if (condition != context_.kernel.visible || context_.touches_memory(condition))
         add(condition);
-      at = node.inputs[1];
-    }
     std::erase_if(conditions, [&](NodeId id) { return !is_told(id); });
     return conditions;
   }
@@ -153,10 +152,15 @@ class Finish {
     return true;
   }
 
-  // Whether a row, or a member's, has lost all scores of a maximum that no condition hides.
+  // Whether no score of a row, or a member's, is above -inf.
+  Expr has_fallen(const State& state, const std::vector<Var>& vars, const ScopePtr& scope) {
+    return context_.state_at(state, signature_, emitter_, scope, vars[0]) <=
+           -std::numeric_limits<float>::max();
+  }
+
+  // Whether it has lost all scores of a maximum, though no condition hides them.
   Expr has_lost(const State& state, const std::vector<Var>& vars, const ScopePtr& scope) {
-    Expr fell = context_.state_at(state, signature_, emitter_, scope, vars[0]) ==
-                -std::numeric_limits<float>::max();
+    Expr fell = has_fallen(state, vars, scope);
     fell = fell && scope->at[row_] < signature_.extent(row_);
     if (shared_ != kNone) fell = fell && scope->at[shared_] < signature_.extent(shared_);
     std::vector<NodeId> of_columns;
@@ -195,7 +199,7 @@ class Finish {
   }
 
   // Marks rows whose scores all fell to -inf, though not all of them are masked: they are too large
-  // for f32. The buffer.
+  // for f32; and rows that see nothing. The buffer.
   int add_doubt(const std::vector<const State*>& maxima) {
     const std::vector<AxisId> axes =
         shared_ == kNone ? std::vector<AxisId>{row_} : std::vector<AxisId>{shared_, row_};
@@ -207,10 +211,13 @@ class Finish {
     unbounded_ = axes;
     of_masks_ = true;
     const std::vector<Var> vars = shared_ == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m};
-    Expr lost = Halide::Internal::const_false();
-    for (const State* state : maxima) lost = lost || has_lost(*state, vars, scope);
+    Expr lost = Halide::Internal::const_false(), nothing = 0;
+    for (std::size_t n = 0; n < maxima.size(); n++) {
+      lost = lost || has_lost(*maxima[n], vars, scope);
+      nothing = nothing + Halide::select(has_fallen(*maxima[n], vars, scope), doubt_bit(n), 0);
+    }
     Func f("doubt");
-    f(vars) = Halide::select(lost, 1, 0);
+    f(vars) = Halide::select(lost, runtime::Tiled::kDoubted, nothing);
     f.vectorize(r, std::min(context_.tiling.lanes, context_.tiling.rows),
                 Halide::TailStrategy::GuardWithIf);
     promise(f.output_buffer(), context_.extents(signature_, axes), true);
@@ -233,6 +240,10 @@ class Finish {
 
 }  // namespace
 
-Function lower_finish(TiledContext& context, int& doubt) { return Finish(context).build(doubt); }
+int doubt_bit(std::size_t n) { return n < 30 ? 2 << n : 0; }
+
+Function lower_finish(TiledContext& context, TiledFunctions& functions) {
+  return Finish(context).build(functions);
+}
 
 }  // namespace fovea::codegen

@@ -82,7 +82,11 @@ struct TiledFunctions {
   std::vector<int> packed;
   double pair_work = 0;
   int doubt = -1;
+  std::vector<ir::NodeId> maxima;  // whose rows it marks
 };
+
+// The mark of a row that rightly sees nothing of the n-th of `maxima`; 0 of one too many.
+int doubt_bit(std::size_t n);
 
 // `add` gives the buffer with that description an index in the program. Results over rows of the
 // plane lie in stored buffers whose columns are padded to whole blocks (padded_columns).

@@ -14,6 +14,7 @@
 #include "codegen/predicate.h"
 #include "ir/checks.h"
 #include "ir/error.h"
+#include "ir/worklist.h"
 
 namespace fovea::codegen {
 namespace {
@@ -141,7 +142,14 @@ class Lowering {
     for (const NodeId id : kernel.results)
       step.plain.results.push_back(layout_.places.at(id).buffer);
     step.plain.divisible = kernel.results.size() == 1 && separable > 0;
+    step.plain.excludes = kernel.results.size() == 1 && kernel.column == kNone &&
+                          excludes(kernel.results[0], from);
     return step;
+  }
+
+  // Whether -inf of a result is what its masks hide: where it is not, its kernel stores NaN.
+  bool excludes(NodeId id, const Source& from) const {
+    return layout_.places.at(id).dtype != Dtype::I4 && !hidden_by(graph_, id, from.leaves).empty();
   }
 
   Function walk(const Kernel& kernel, const Source& from, int& outer) const {
@@ -204,7 +212,14 @@ class Lowering {
     loop.states = functions.states;
     loop.packed = functions.packed;
     loop.pair_work = static_cast<float>(functions.pair_work);
-    for (const NodeId id : kernel.results) loop.results.push_back(along(kernel, region, id));
+    for (const NodeId id : kernel.results) {
+      Tiled::Result result = along(kernel, region, id);
+      result.excludes = is_on_plane(graph_, kernel, id) && excludes(id, from);
+      for (std::size_t n = 0; n < functions.maxima.size(); n++)
+        if (needs(graph_, id, [&](NodeId at) { return at == functions.maxima[n]; }))
+          result.maxima |= doubt_bit(n);
+      loop.results.push_back(std::move(result));
+    }
     loop.mask = mask(kernel, region, from);
     return step;
   }

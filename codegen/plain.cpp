@@ -75,7 +75,8 @@ class Nest {
       out(vars) = encode(place.dtype, emitter_.value(result_, scope)) |
                   (encode(place.dtype, emitter_.value(result_, odd)) << Halide::cast<std::uint8_t>(4));
     } else {
-      out(vars) = encode(place.dtype, emitter_.value(result_, scope));
+      const Expr value = emitter_.value(result_, scope);
+      out(vars) = encode(place.dtype, emitter_.marked(result_, source_.leaves, value, scope));
     }
     promise(out.output_buffer(), signature_.fixed_extents(place), false);
     schedule(out, place);

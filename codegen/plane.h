@@ -183,6 +183,7 @@ class Plane {
   // The fold of this chunk alone, and where the tile's is kept.
   void keep(State state, const Halide::Func& fold);
   void merge();
+  Halide::Expr marked(ir::NodeId result, const Halide::Expr& value, const Point& p);
   // What sums that follow a maximum, in exponentials of base 2 or e, are multiplied by: those so
   // far, and those of the chunk.
   using Rescale = std::map<std::pair<ir::NodeId, bool>, std::pair<Halide::Func, Halide::Func>>;
@@ -206,8 +207,8 @@ class Plane {
 
   void store(ir::NodeId result);
   std::vector<Halide::Expr> stored_at(const Place& place, const Point& p);
-  void store_rows_across(Halide::Func f, const Place& place, const Panel& panel);
-  void store_columns_across(Halide::Func f, const Place& place, const Panel& panel);
+  void store_rows_across(ir::NodeId id, Halide::Func f, const Place& place, const Panel& panel);
+  void store_columns_across(ir::NodeId id, Halide::Func f, const Place& place, const Panel& panel);
   Halide::Func turned(const Panel& panel, int lanes);
   Halide::Expr rows_here();
   const State& state_of(ir::NodeId reduction) const;

@@ -2,6 +2,7 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "codegen/plane.h"
 #include "ir/error.h"
@@ -28,12 +29,21 @@ void Plane::store(NodeId id) {
   const Place& place = context_.source.places.at(id);
   Func f("plane" + std::to_string(id));
   if (kernel_.lanes == Lanes::Rows)
-    store_rows_across(f, place, x);
+    store_rows_across(id, f, place, x);
   else
-    store_columns_across(f, place, x);
+    store_columns_across(id, f, place, x);
   promise(f.output_buffer(), signature_.fixed_extents(place), true);
   signature_.add_result(place.buffer);
   outputs_.push_back(f);
+}
+
+Expr Plane::marked(NodeId result, const Expr& value, const Point& p) {
+  const Point outer = std::exchange(point_, p);
+  natural_ = true;
+  const Expr all = emitter_.marked(result, context_.source.leaves, value, p.scope);
+  natural_ = false;
+  point_ = outer;
+  return all;
 }
 
 // Coordinates of the stored tensor, fastest first; axes within the tile are loops of their own.
@@ -74,7 +84,7 @@ Func Plane::turned(const Panel& panel, int lanes) {
   return square;
 }
 
-void Plane::store_rows_across(Func f, const Place& place, const Panel& panel) {
+void Plane::store_rows_across(NodeId id, Func f, const Place& place, const Panel& panel) {
   const int lanes = tiling_.lanes;
   const std::string name = f.name();
   const bool turns = place.layout.back() == column_, straight = place.layout.back() == row_;
@@ -89,7 +99,7 @@ void Plane::store_rows_across(Func f, const Place& place, const Panel& panel) {
     around.push_back(var(*axis));
   const auto define = [&](const Expr& r, const Expr& j, const Expr& n, const Expr& value) {
     const Point p = point(r, j, n, panel.inner);
-    const Expr encoded = encode(place.dtype, value);
+    const Expr encoded = encode(place.dtype, marked(id, value, p));
     if (!f.defined()) f(pure_vars(place)) = Halide::undef(encoded.type());
     f(stored_at(place, p)) = encoded;
   };
@@ -137,7 +147,7 @@ void Plane::store_rows_across(Func f, const Place& place, const Panel& panel) {
   f.update(turns || straight ? 1 : 0).reorder(order);
 }
 
-void Plane::store_columns_across(Func f, const Place& place, const Panel& panel) {
+void Plane::store_columns_across(NodeId id, Func f, const Place& place, const Panel& panel) {
   const int lanes = tiling_.lanes, pieces = tiling_.block / lanes;
   std::vector<Halide::VarOrRVar> around;
   for (auto axis = panel.inner.rbegin(); axis != panel.inner.rend(); ++axis)
@@ -147,7 +157,7 @@ void Plane::store_columns_across(Func f, const Place& place, const Panel& panel)
     const Point p = point(c[1], c[0], at, panel.inner);
     std::vector<Expr> arguments{c[1], c[0], at};
     for (const AxisId axis : panel.inner) arguments.push_back(var(axis));
-    const Expr encoded = encode(place.dtype, panel.func(arguments));
+    const Expr encoded = encode(place.dtype, marked(id, panel.func(arguments), p));
     if (!f.defined()) f(pure_vars(place)) = Halide::undef(encoded.type());
     f(stored_at(place, p)) = encoded;
   };

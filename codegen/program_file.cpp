@@ -145,6 +145,7 @@ constexpr auto visit_plain = [](auto& file, auto& plain) {
   visit_call(file, plain.call);
   file.list(plain.results, visit_number);
   file.number(plain.divisible);
+  file.number(plain.excludes);
   file.number(plain.cuttable);
 };
 
@@ -175,6 +176,8 @@ constexpr auto visit_tiled = [](auto& file, auto& tiled) {
   file.list(tiled.results, [](auto& f, auto& result) {
     f.number(result.buffer);
     f.list(result.along, visit_number);
+    f.number(result.excludes);
+    f.number(result.maxima);
   });
 };
 

@@ -265,7 +265,7 @@ TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Reg
     functions.revisit = lower_step(context, functions, true);
   if (kernel.carries) functions.carried = lower_carry(context);
   functions.prepare = lower_prepare(context);
-  functions.finish = lower_finish(context, functions.doubt);
+  functions.finish = lower_finish(context, functions);
   functions.states = state_rules(context);
   for (const Packed& packed : context.packed) functions.packed.push_back(packed.buffer);
   functions.pair_work = pair_work(context, Signature(source.graph, source.places));

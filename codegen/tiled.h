@@ -107,7 +107,8 @@ struct TiledContext {
 
 Function lower_prepare(TiledContext& context);
 Function lower_step(TiledContext& context, TiledFunctions& functions, bool revisit);
-Function lower_finish(TiledContext& context, int& doubt);
+// Also which rows are in doubt, of which maxima.
+Function lower_finish(TiledContext& context, TiledFunctions& functions);
 Function lower_evaluate(TiledContext& context);
 // A fold within a mask, at each point: of what not every head has, `all` or `any` over those that
 // have it.

@@ -150,6 +150,17 @@ std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential) {
   return Stabilised{maximum, difference.inputs[0], base_two};
 }
 
+std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& leaves) {
+  std::vector<NodeId> conditions;
+  while (!leaves[node] && is_map(graph.node(node), Fn::Where)) {
+    const std::vector<NodeId>& inputs = graph.node(node).inputs;
+    if (!is_constant(graph.node(inputs[2]), -INFINITY)) break;
+    conditions.push_back(inputs[0]);
+    node = inputs[1];
+  }
+  return conditions;
+}
+
 const PlaneReduction* Region::find(NodeId node) const {
   const auto at = std::ranges::find(reductions, node, &PlaneReduction::node);
   return at == reductions.end() ? nullptr : &*at;

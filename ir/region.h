@@ -34,6 +34,9 @@ struct Stabilised {
 };
 std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential);
 
+// What must hold for a value not to be -inf by `where(c, x, -inf)` around it, outermost first.
+std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& leaves);
+
 // A reduction of the plane over its rows or columns.
 struct PlaneReduction {
   NodeId node = kNone;

@@ -130,6 +130,21 @@ bool finite_run(const std::uint8_t* data, std::int64_t count) {
   return (found & kSign) == 0;
 }
 
+template <class Word, int MantissaBits>
+bool finite_or_excluded_run(const std::uint8_t* data, std::int64_t count) {
+  constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+  constexpr auto kInfinity =
+      static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - (Word{1} << MantissaBits));
+  bool found = false;
+  for (std::int64_t n = 0; n < count; ++n) {
+    Word word;
+    std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof word), sizeof word);
+    const auto size = static_cast<Word>(word & static_cast<Word>(~kSign));
+    found |= size > kInfinity || word == kInfinity;
+  }
+  return !found;
+}
+
 template <class T>
 void fill_buffer(const halide_buffer_t& buffer, T value) {
   for_each_run(buffer, sizeof(T), [&](std::uint8_t* at, std::int64_t count) {
@@ -150,6 +165,21 @@ bool all_finite(const halide_buffer_t& buffer, Type type) {
       return for_each_run(buffer, 2, finite_run<std::uint16_t, 7>);
     case Type::f16:
       return for_each_run(buffer, 2, finite_run<std::uint16_t, 10>);
+    default:
+      return true;
+  }
+}
+
+bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type) {
+  switch (type) {
+    case Type::f32:
+      return for_each_run(buffer, 4, finite_or_excluded_run<std::uint32_t, 23>);
+    case Type::f64:
+      return for_each_run(buffer, 8, finite_or_excluded_run<std::uint64_t, 52>);
+    case Type::bf16:
+      return for_each_run(buffer, 2, finite_or_excluded_run<std::uint16_t, 7>);
+    case Type::f16:
+      return for_each_run(buffer, 2, finite_or_excluded_run<std::uint16_t, 10>);
     default:
       return true;
   }

@@ -46,6 +46,8 @@ void copy_strided(std::span<const std::int64_t> shape, std::size_t bytes, const 
 
 // Whether no element of a (cropped) buffer is infinite or NaN. True for types that have neither.
 bool all_finite(const halide_buffer_t& buffer, Type type);
+// The same, but -inf, by which masks exclude, counts as finite.
+bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type);
 
 // Sets every element of a (cropped) buffer of f32, f64, i32 or bool; integers saturate.
 void fill(const halide_buffer_t& buffer, Type type, float value);

@@ -12,19 +12,23 @@ const Call* exact_form(const Program& program, int step) {
   return program.exact ? program.exact(program.context, step) : nullptr;
 }
 
-bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step) {
-  const auto check = [&](int result, int buffer) {
+bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
+                   int of_nothing) {
+  const auto check = [&](int result, int buffer, bool excludes) {
     const Type type = program.buffers[static_cast<std::size_t>(buffer)].type;
-    return is_float(type) && !all_finite(lane.crop(calls, result), type);
+    const halide_buffer_t& crop = lane.crop(calls, result);
+    return is_float(type) &&
+           !(excludes ? all_finite_or_excluded(crop, type) : all_finite(crop, type));
   };
   int result = 0;
   if (step.kind == Step::Kind::plain) {
     for (const int buffer : step.plain.results) {
-      if (check(result++, buffer)) return true;
+      if (check(result++, buffer, step.plain.excludes)) return true;
     }
   } else {
     for (const Tiled::Result& each : step.tiled.results) {
-      if (check(result++, each.buffer)) return true;
+      const bool excludes = each.excludes || (each.maxima & of_nothing) != 0;
+      if (check(result++, each.buffer, excludes)) return true;
     }
   }
   return false;

@@ -81,6 +81,7 @@ struct Plain {
   Call call;
   std::vector<int> results;  // buffers
   bool divisible = false;    // one result, and pieces of it are independent
+  bool excludes = false;     // one result, as of Tiled::Result
   int cuttable = 8;          // along so many of its slowest dimensions; the others stay whole
 };
 
@@ -163,10 +164,14 @@ struct Tiled {
   struct Result {
     int buffer = -1;
     std::vector<int> along;
+    bool excludes = false;  // -inf is what a mask hides; where it is wrong there is NaN
+    int maxima = 0;         // bits of `doubt`: what it is made of, which may be of nothing
   };
   std::vector<Result> results;
   // An i32 buffer [members * row_tile] of role scratch in which finish marks the rows that must be
-  // computed again though their results are finite; -1 if there is none.
+  // computed again though their results are finite, by kDoubted; else by a bit each the maxima of
+  // which a row rightly sees nothing, whose results may be -inf. -1 if there is none.
+  static constexpr int kDoubted = 1, kSeesNothing = ~1;
   int doubt = -1;
 };
 

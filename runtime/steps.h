@@ -19,7 +19,9 @@ Status run_check(const Workspace& workspace, const Check& check);
 const Call* exact_form(const Program& program, int step);
 
 // Whether some result is not finite in the lane's crops.
-bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step);
+// In results of these maxima -inf is what a mask leaves, and no sign of anything wrong.
+bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
+                   int of_nothing = 0);
 
 // Calls body(lane, item) for every item, on as many threads as the workspace has lanes if that is
 // worth waking them. Threads take the next item when they are done with one; no result depends on

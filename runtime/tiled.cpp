@@ -282,7 +282,7 @@ TiledRun::Doubt TiledRun::doubt_of(const Lane& lane, int member) const {
   const auto* rows =
       static_cast<const std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
   for (int n = 0; n < tiled_.row_tile; ++n) {
-    if (rows[n] == 0) continue;
+    if (rows[n] != Tiled::kDoubted) continue;
     if (!doubt.any()) doubt.first = n;
     doubt.last = n;
   }
@@ -304,7 +304,8 @@ void TiledRun::trust_rows_that_see_nothing(Lane& lane, int member) const {
   const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
   auto* rows = static_cast<std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
   for (int n = 0; n < tiled_.row_tile; ++n)
-    if (rows[n] != 0 && lister.sees_nothing(coordinates, lane.row + n)) rows[n] = 0;
+    if (rows[n] == Tiled::kDoubted && lister.sees_nothing(coordinates, lane.row + n))
+      rows[n] = Tiled::kSeesNothing;
 }
 
 void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
@@ -344,10 +345,28 @@ Status TiledRun::settle_tile(Lane& lane) const {
   return status;
 }
 
+// Whether what is not finite in these rows is -inf, of maxima of which they see nothing.
+bool TiledRun::only_excluded(Lane& lane, int member, std::int64_t rows) const {
+  if (tiled_.doubt < 0) return false;
+  const auto* marks =
+      static_cast<const std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
+  for (std::int64_t n = 0; n < rows; ++n) {
+    crop_rows(lane, lane.row + n, 1);
+    const int of_nothing = marks[n] == Tiled::kDoubted ? 0 : marks[n];
+    if (has_nonfinite(lane, lane.calls(index_), program_, step_, of_nothing)) return false;
+  }
+  return true;
+}
+
 Status TiledRun::settle_member(Lane& lane, int member) const {
-  crop_rows(lane, lane.row, std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row));
-  if (has_nonfinite(lane, lane.calls(index_), program_, step_)) return again(lane);
+  const std::int64_t rows = std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row);
+  crop_rows(lane, lane.row, rows);
+  const bool finite = !has_nonfinite(lane, lane.calls(index_), program_, step_);
   trust_rows_that_see_nothing(lane, member);
+  if (!finite && !only_excluded(lane, member, rows)) {
+    crop_rows(lane, lane.row, rows);
+    return again(lane);
+  }
   const Doubt doubt = doubt_of(lane, member);
   if (!doubt.any()) return {};
   crop_rows(lane, lane.row + doubt.first, doubt.last + 1 - doubt.first);

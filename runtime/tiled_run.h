@@ -71,6 +71,7 @@ class TiledRun {
   void crop_item(Lane& lane, bool with_room) const;
   Status again(Lane& lane) const;
   Status settle_tile(Lane& lane) const;
+  bool only_excluded(Lane& lane, int member, std::int64_t rows) const;
   Status settle_member(Lane& lane, int member) const;
   Status begin_item(Lane& lane) const;
   Status settle_item(Lane& lane, bool doubted) const;
