@@ -21,14 +21,22 @@ const BinaryOperator* product(const Value* value) {
   return binary && binary->getOpcode() == Instruction::FMul ? binary : nullptr;
 }
 
+// Also one that is read, and 0 outside.
+bool may_be_product(const Value* value) {
+  const auto* select = llvm::dyn_cast<llvm::SelectInst>(value);
+  return product(value) ||
+         (select && (product(select->getTrueValue()) || product(select->getFalseValue())));
+}
+
 // What the sum or difference is as a multiply-add, or nothing. Of two products the first is left
-// unrounded in a sum, the second in a difference.
+// unrounded in a sum. A difference rounds both: of equal ones it is 0.
 Value* multiply_add(BinaryOperator& sum) {
   const bool subtracts = sum.getOpcode() == Instruction::FSub;
   if (!subtracts && sum.getOpcode() != Instruction::FAdd) return nullptr;
   Value *first = sum.getOperand(0), *second = sum.getOperand(1);
   const BinaryOperator *left = product(first), *right = product(second);
   if (!left && !right) return nullptr;
+  if (subtracts && may_be_product(first) && may_be_product(second)) return nullptr;
   llvm::IRBuilder<> b(&sum);
   const bool takes_right = right && (subtracts || !left);
   Value* x = takes_right ? right->getOperand(0) : left->getOperand(0);

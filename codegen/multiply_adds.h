@@ -2,6 +2,7 @@
 //
 //   a * b + c            fma(a, b, c)      wherever else a * b is used
 //   rounded(a * b) - c   a * b, rounded, minus c
+//   a * b - c * d        both products rounded: of equal ones the difference is 0
 //
 // Left to a back end, that would depend on what else is computed nearby: one kernel would compare a
 // number with what another kernel made of the same product. So it is decided here, by the
