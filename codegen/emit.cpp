@@ -180,19 +180,22 @@ bool Emitter::is_enclosed(NodeId id) const {
   return decisions_[id] > kMostDecisions && is_whole(graph_, graph_.node(id));
 }
 
-// What does not belong to it is its argument.
 Expr Emitter::marked(NodeId result, const Leaves& leaves, const Expr& x, const ScopePtr& scope) {
   const std::vector<NodeId> conditions = hidden_by(graph_, result, leaves);
   if (exact_ || conditions.empty() || !x.type().is_float()) return x;
   Expr wrong = x == -std::numeric_limits<float>::infinity();
-  for (const NodeId id : conditions) {
-    const Expr shown = value(id, scope);
-    wrong = wrong &&
-            (shown.type().is_bool() ? shown : shown != Halide::Internal::make_zero(shown.type()));
-  }
-  return Halide::select(wrong, Halide::reinterpret<float>(Expr(0x7fc00000)), x);
+  for (const NodeId id : conditions) wrong = wrong && truth(id, scope);
+  return Halide::select(wrong, not_trusted(), x);
 }
 
+Expr Emitter::truth(NodeId id, const ScopePtr& scope) {
+  const Expr x = value(id, scope);
+  return x.type().is_bool() ? x : x != Halide::Internal::make_zero(x.type());
+}
+
+Expr not_trusted() { return Halide::reinterpret<float>(Expr(0x7fc00000)); }
+
+// What does not belong to it is its argument.
 Expr Emitter::enclosed(NodeId root, const ScopePtr& scope) {
   const std::string name = Halide::Internal::unique_name("part");
   std::vector<std::string> names;

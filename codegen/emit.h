@@ -52,6 +52,8 @@ class Emitter {
   Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
   // `annihilating`: as the term of a sum; only of effect if exact.
   Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
+  // Of a condition, which a tensor may hold as numbers.
+  Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   // The value of a result, but where it is -inf and no `where(c, x, -inf)` around it says so, NaN:
   // not to be trusted, and computed again, exactly.
   Halide::Expr marked(ir::NodeId result, const ir::Leaves& leaves, const Halide::Expr& x,
@@ -102,6 +104,8 @@ Halide::Expr exp2_below(Halide::Expr x);
 Halide::Expr exp2_any(Halide::Expr x);
 // x, rounded to f32 before anything else is made of it (codegen/multiply_adds.h).
 Halide::Expr rounded(const Halide::Expr& x);
+// NaN: what holds one is computed again, exactly.
+Halide::Expr not_trusted();
 // By the bits: Halide folds x != x to false.
 Halide::Expr not_a_number(Halide::Expr x);
 // An integer that is known to lie between these: Halide is told so, and with FOVEA_ASSERTS=1 the

@@ -168,14 +168,9 @@ class Finish {
       if (graph_.node(condition).type.has(context_.kernel.column))
         of_columns.push_back(condition);
       else
-        fell = fell && holds(condition, scope);
+        fell = fell && emitter_.truth(condition, scope);
     }
     return of_columns.empty() ? fell : fell && sees_any(state, of_columns, fell, vars, scope);
-  }
-
-  Expr holds(NodeId condition, const ScopePtr& scope) {
-    const Expr value = emitter_.value(condition, scope);
-    return value.type().is_bool() ? value : value != Halide::Internal::make_zero(value.type());
   }
 
   // Whether the conditions hold in any column; looked at only in rows that lost all.
@@ -190,7 +185,7 @@ class Finish {
     c.where(Halide::cast<int>(lost(vars)) + nothing != 0);
     const ScopePtr there = emitter_.with(scope, context_.kernel.column, c.x);
     Expr all = Halide::Internal::const_true();
-    for (const NodeId condition : conditions) all = all && holds(condition, there);
+    for (const NodeId condition : conditions) all = all && emitter_.truth(condition, there);
     seen(vars) = Halide::cast<std::uint8_t>(0);
     seen(vars) = seen(vars) | Halide::cast<std::uint8_t>(all);
     lost.compute_root();

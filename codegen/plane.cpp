@@ -259,7 +259,7 @@ const Panel& Plane::panel(const PanelKey& key) {
     point_ = point(r, partial.j, partial.n, result.inner);
     partial_ = true;
     used_.clear();
-    Expr shown = truth(*conditions.begin(), point_.scope);
+    Expr shown = emitter_.truth(*conditions.begin(), point_.scope);
     if (!*when_clear(*conditions.begin())) shown = !shown;
     f(there) = Halide::select(shown, f(there), Halide::cast(value.type(), *masked));
     definitions.push_back({partial.dom, used_, true});

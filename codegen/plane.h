@@ -168,7 +168,6 @@ class Plane {
   Halide::Expr multiple(ir::NodeId id, double factor, const ScopePtr& scope);
   bool contracts(ir::NodeId id) const;
   Halide::Expr chained(ir::NodeId id, double factor, const ScopePtr& scope);
-  Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   Halide::Expr other_factors(const std::vector<ir::Factor>& factors, const Point& p,
                              ir::AxisId folded, std::vector<Halide::Expr>& guards);
   bool is_column(ir::NodeId id) const;

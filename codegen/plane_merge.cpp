@@ -89,8 +89,7 @@ void Plane::merge() {
   }
 }
 
-void Plane::merge_plain(const State& state, const Func& fold,
-                        const Rescale& rescale) {
+void Plane::merge_plain(const State& state, const Func& fold, const Rescale& rescale) {
   const NodeId id = state.reduction->node;
   const std::vector<Var> vars = state_vars(state);
   const Entry entry = present(state);

@@ -173,7 +173,7 @@ Expr Plane::multiple(NodeId id, double factor, const ScopePtr& scope) {
   if (as_map(node, Fn::Where)) {
     const auto known = assumed_.find(node.inputs[0]);
     if (known != assumed_.end()) return scaled(node.inputs[known->second ? 1 : 2], factor, scope);
-    return Halide::select(truth(node.inputs[0], scope), scaled(node.inputs[1], factor, scope),
+    return Halide::select(emitter_.truth(node.inputs[0], scope), scaled(node.inputs[1], factor, scope),
                           scaled(node.inputs[2], factor, scope));
   }
   return times(emitter_.value(id, scope));
@@ -192,11 +192,6 @@ bool Plane::contracts(NodeId id) const {
 
 Expr Plane::scaled_contraction(NodeId id, double scale, const ScopePtr& scope) {
   return call(contraction(id, scale), scope);
-}
-
-Expr Plane::truth(NodeId id, const ScopePtr& scope) {
-  const Expr x = emitter_.value(id, scope);
-  return x.type().is_bool() ? x : x != Halide::Internal::make_zero(x.type());
 }
 
 Expr Plane::packed(NodeId id, double scale, const ScopePtr& scope) {

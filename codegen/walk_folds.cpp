@@ -20,9 +20,6 @@ namespace {
 constexpr int kUnrolled = 8;  // vectors
 constexpr std::uint32_t kSign = 0x80000000;
 
-// A row with one is computed again, exactly.
-Expr not_trusted() { return Halide::reinterpret<float>(Expr(0x7fc00000)); }
-
 // An integer as one without sign, in the same order, and back. Halide asks which places of a loop
 // can improve on an extreme: of what it sees through, by differences from the first, least integer,
 // which wrap around.

@@ -10,6 +10,7 @@
 #include "ir/worklist.h"
 #include "passes/extents.h"
 #include "passes/fold_forms.h"
+#include "passes/partition.h"
 #include "passes/planes.h"
 #include "passes/stored.h"
 
@@ -189,9 +190,7 @@ class CostOfKernel {
     for (const NodeId id : computed_) {
       const Op& op = graph_.node(id).op;
       leaves_[static_cast<std::size_t>(id)] = std::holds_alternative<Input>(op);
-      const bool is_fold = std::holds_alternative<Reduce>(op) || std::holds_alternative<Scan>(op) ||
-                           std::holds_alternative<TopK>(op);
-      if (is_fold && !is_multiple(graph_, id)) folds_.push_back(id);
+      if (is_fold(graph_.node(id)) && !is_multiple(graph_, id)) folds_.push_back(id);
     }
     for (const NodeId id : folds_) {
       if (kernel_.row != kNone || kernel_.column != kNone) {

@@ -101,49 +101,53 @@ bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) 
 // vectors of the width that every target has, or the compiler would gather bits after every few
 // words; each by its name, or it would keep them in memory.
 template <class Word, int MantissaBits>
-bool finite_run(const std::uint8_t* data, std::int64_t count) {
-  using Vector __attribute__((vector_size(16))) = Word;
-  constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
-  constexpr auto kRest = static_cast<Word>(~kSign);
-  constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
-  constexpr std::int64_t kBlock = 4 * sizeof(Vector) / sizeof(Word);
-  const auto carried = [](const std::uint8_t* from) {
-    Vector words;
-    std::memcpy(&words, from, sizeof words);
-    return (words & kRest) + kStep;
-  };
-  Vector a{}, b{}, c{}, d{};
-  for (; count >= kBlock; count -= kBlock, data += 4 * sizeof(Vector)) {
-    a |= carried(data);
-    b |= carried(data + sizeof(Vector));
-    c |= carried(data + 2 * sizeof(Vector));
-    d |= carried(data + 3 * sizeof(Vector));
+struct FiniteRun {
+  bool operator()(const std::uint8_t* data, std::int64_t count) const {
+    using Vector __attribute__((vector_size(16))) = Word;
+    constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+    constexpr auto kRest = static_cast<Word>(~kSign);
+    constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
+    constexpr std::int64_t kBlock = 4 * sizeof(Vector) / sizeof(Word);
+    const auto carried = [](const std::uint8_t* from) {
+      Vector words;
+      std::memcpy(&words, from, sizeof words);
+      return (words & kRest) + kStep;
+    };
+    Vector a{}, b{}, c{}, d{};
+    for (; count >= kBlock; count -= kBlock, data += 4 * sizeof(Vector)) {
+      a |= carried(data);
+      b |= carried(data + sizeof(Vector));
+      c |= carried(data + 2 * sizeof(Vector));
+      d |= carried(data + 3 * sizeof(Vector));
+    }
+    const Vector sum = a | b | c | d;
+    Word found = 0;
+    for (std::size_t n = 0; n < sizeof(Vector) / sizeof(Word); ++n) found |= sum[n];
+    for (; count > 0; --count, data += sizeof(Word)) {
+      Word word;
+      std::memcpy(&word, data, sizeof word);
+      found = static_cast<Word>(found | static_cast<Word>((word & kRest) + kStep));
+    }
+    return (found & kSign) == 0;
   }
-  const Vector sum = a | b | c | d;
-  Word found = 0;
-  for (std::size_t n = 0; n < sizeof(Vector) / sizeof(Word); ++n) found |= sum[n];
-  for (; count > 0; --count, data += sizeof(Word)) {
-    Word word;
-    std::memcpy(&word, data, sizeof word);
-    found = static_cast<Word>(found | static_cast<Word>((word & kRest) + kStep));
-  }
-  return (found & kSign) == 0;
-}
+};
 
 template <class Word, int MantissaBits>
-bool finite_or_excluded_run(const std::uint8_t* data, std::int64_t count) {
-  constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
-  constexpr auto kInfinity =
-      static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - (Word{1} << MantissaBits));
-  bool found = false;
-  for (std::int64_t n = 0; n < count; ++n) {
-    Word word;
-    std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof word), sizeof word);
-    const auto size = static_cast<Word>(word & static_cast<Word>(~kSign));
-    found |= size > kInfinity || word == kInfinity;
+struct FiniteOrExcludedRun {
+  bool operator()(const std::uint8_t* data, std::int64_t count) const {
+    constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
+    constexpr auto kInfinity =
+        static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - (Word{1} << MantissaBits));
+    bool found = false;
+    for (std::int64_t n = 0; n < count; ++n) {
+      Word word;
+      std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof word), sizeof word);
+      const auto size = static_cast<Word>(word & static_cast<Word>(~kSign));
+      found |= size > kInfinity || word == kInfinity;
+    }
+    return !found;
   }
-  return !found;
-}
+};
 
 template <class T>
 void fill_buffer(const halide_buffer_t& buffer, T value) {
@@ -155,34 +159,33 @@ void fill_buffer(const halide_buffer_t& buffer, T value) {
 
 }  // namespace
 
-bool all_finite(const halide_buffer_t& buffer, Type type) {
+namespace {
+
+// Whether Run holds of every contiguous run of words of a float type.
+template <template <class, int> class Run>
+bool holds_of_all(const halide_buffer_t& buffer, Type type) {
   switch (type) {
     case Type::f32:
-      return for_each_run(buffer, 4, finite_run<std::uint32_t, 23>);
+      return for_each_run(buffer, 4, Run<std::uint32_t, 23>());
     case Type::f64:
-      return for_each_run(buffer, 8, finite_run<std::uint64_t, 52>);
+      return for_each_run(buffer, 8, Run<std::uint64_t, 52>());
     case Type::bf16:
-      return for_each_run(buffer, 2, finite_run<std::uint16_t, 7>);
+      return for_each_run(buffer, 2, Run<std::uint16_t, 7>());
     case Type::f16:
-      return for_each_run(buffer, 2, finite_run<std::uint16_t, 10>);
+      return for_each_run(buffer, 2, Run<std::uint16_t, 10>());
     default:
       return true;
   }
 }
 
+}  // namespace
+
+bool all_finite(const halide_buffer_t& buffer, Type type) {
+  return holds_of_all<FiniteRun>(buffer, type);
+}
+
 bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type) {
-  switch (type) {
-    case Type::f32:
-      return for_each_run(buffer, 4, finite_or_excluded_run<std::uint32_t, 23>);
-    case Type::f64:
-      return for_each_run(buffer, 8, finite_or_excluded_run<std::uint64_t, 52>);
-    case Type::bf16:
-      return for_each_run(buffer, 2, finite_or_excluded_run<std::uint16_t, 7>);
-    case Type::f16:
-      return for_each_run(buffer, 2, finite_or_excluded_run<std::uint16_t, 10>);
-    default:
-      return true;
-  }
+  return holds_of_all<FiniteOrExcludedRun>(buffer, type);
 }
 
 void fill(const halide_buffer_t& buffer, Type type, float value) {
