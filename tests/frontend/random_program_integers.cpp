@@ -334,10 +334,13 @@ void RandomProgram::choose() {
   const Axes chosen_axes = unite({row}, {n});
   const Value at = let(fmt::format("topk({}, {}, {})", column, n, s.text), chosen_axes, 9);
   switch (below(4)) {
-    case 0:
+    case 0: {
       conditions_.push_back(let(fmt::format("any({}, {} == {})", n, at.text, column), plane, 1));
-      return add(
-          let(fmt::format("where({}, {}, -inf)", conditions_.back().text, tame(s).text), plane, 9));
+      Value kept =
+          let(fmt::format("where({}, {}, -inf)", conditions_.back().text, tame(s).text), plane, 9);
+      kept.excludes = true;
+      return add(kept);
+    }
     case 1:
       return add(let(fmt::format("{}[{} = {} else 0.0]", tame(s).text, column, at.text),
                      chosen_axes, 9, true));
