@@ -193,6 +193,14 @@ Expr TiledContext::state_value(const State& state, Signature& signature, const E
     return Halide::select(kept <= -std::numeric_limits<float>::max(),
                           -std::numeric_limits<float>::infinity(), value);
   }
+  // exp(-inf - -inf), which the state has no term of.
+  if (const NodeId maximum = state.reduction->maximum;
+      maximum != kNone && !state.reduction->guarded) {
+    const State& followed =
+        *std::ranges::find_if(states, [&](const State& s) { return s.reduction->node == maximum; });
+    const Expr largest = state_at(followed, signature, emitter, scope, r);
+    return Halide::select(largest <= -std::numeric_limits<float>::max(), not_trusted(), kept);
+  }
   const bool truth = source.graph.node(id).type.dtype == Dtype::Bool;
   return truth ? kept != Halide::cast<std::uint8_t>(0) : kept;
 }

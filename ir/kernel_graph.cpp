@@ -338,6 +338,14 @@ class Maker {
     return early[static_cast<std::size_t>(root)];
   }
 
+  // Where terms count: what is masked is 0 as exp(-inf - m), but NaN where m is -inf, too.
+  NodeId counting(const Followed& followed) {
+    if (visible_ == kNone || followed.guarded) return visible_;
+    const NodeId lowest = draft_.constant(-kInfinity, Dtype::F32);
+    const NodeId empty = draft_.map(Fn::Eq, {to(followed.maximum), lowest}, Dtype::Bool);
+    return draft_.map(Fn::Or, {visible_, empty}, Dtype::Bool);
+  }
+
   // The sum of the first half, rescaled to the maximum of all, and that of the second.
   NodeId followed_sum(NodeId id, const Followed& followed) {
     const NodeId half = first_half();
@@ -348,8 +356,9 @@ class Maker {
     const NodeId term = node(id).inputs[0], early = early_value(term, known->second.nodes);
     const NodeId zero = draft_.constant(0, Dtype::F32);
     const Node& fold = node(id);
+    const NodeId counts = counting(followed);
     const auto sum = [&](NodeId x) {
-      if (visible_ != kNone) x = draft_.where(visible_, x, zero);
+      if (counts != kNone) x = draft_.where(counts, x, zero);
       return draft_.add({fold.op, {x}, fold.type, fold.name});
     };
     const NodeId first = sum(draft_.where(half, early, zero)),

@@ -71,15 +71,20 @@ class Linearity {
     return *known_[id];
   }
 
+  // Whether all exponentials that were met stand a maximum of -inf.
+  bool guarded() const { return guarded_; }
+
  private:
   Degree compute(NodeId id) {
     if (id == maximum_) return Degree::Other;
     if (leaves_[id]) return Degree::Absent;
     const Node& node = graph_.node(id);
-    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum_)
+    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum_) {
+      guarded_ &= found->guarded;
       return of(found->argument) != Degree::Absent ? Degree::Other
              : found->base_two                     ? Degree::LinearBaseTwo
                                                    : Degree::Linear;
+    }
     std::vector<Degree> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(of(input));
     if (std::ranges::all_of(inputs, [](Degree d) { return d == Degree::Absent; })) return Degree::Absent;
@@ -111,6 +116,7 @@ class Linearity {
   NodeId maximum_;
   const Leaves& leaves_;
   std::vector<std::optional<Degree>> known_;
+  bool guarded_ = true;
 };
 
 void collect(const Graph& graph, NodeId id, AxisId row, AxisId column, const Leaves& leaves,
@@ -147,7 +153,7 @@ std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential) {
   if (!is_map(difference, Fn::Sub)) return std::nullopt;
   const NodeId maximum = maximum_behind(graph, difference.inputs[1]);
   if (maximum == kNone || graph.node(maximum).inputs[0] != difference.inputs[0]) return std::nullopt;
-  return Stabilised{maximum, difference.inputs[0], base_two};
+  return Stabilised{maximum, difference.inputs[0], base_two, maximum != difference.inputs[1]};
 }
 
 std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& leaves) {
@@ -204,9 +210,10 @@ Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId co
     found = needed;
   }
   if (found == kNone) return {};
-  const Degree degree = Linearity(graph, found, leaves).of(node.inputs[0]);
+  Linearity linearity(graph, found, leaves);
+  const Degree degree = linearity.of(node.inputs[0]);
   if (degree != Degree::Linear && degree != Degree::LinearBaseTwo) return {};
-  return {found, degree == Degree::LinearBaseTwo};
+  return {found, degree == Degree::LinearBaseTwo, linearity.guarded()};
 }
 
 bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node) {
@@ -221,7 +228,7 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
     const Reduce& reduce = std::get<Reduce>(graph.node(node).op);
     const Followed followed = followed_by(graph, node, row, column, region.leaves);
     region.reductions.push_back(
-        {node, reduce.axis == column, followed.maximum, followed.base_two});
+        {node, reduce.axis == column, followed.maximum, followed.base_two, followed.guarded});
   }
   // Batch axes: had by every plane factor of every reduction and by every reduction itself, and by
   // every result on the plane.

@@ -31,6 +31,7 @@ struct Stabilised {
   NodeId maximum = kNone;  // the Reduce(Max)
   NodeId argument = kNone;  // x
   bool base_two = false;    // exp2 rather than exp
+  bool guarded = true;      // a row of -inf is exp(-inf - 0); without the guard it is NaN
 };
 std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential);
 
@@ -43,6 +44,7 @@ struct PlaneReduction {
   bool over_columns = true;   // otherwise over rows
   NodeId maximum = kNone;     // the Reduce(Max) in whose exp(x - m) it is linear, if that is of this region
   bool base_two = false;      // linear in exp2(x - m)
+  bool guarded = true;        // over a row of -inf it is 0, not NaN
 };
 
 struct Region {
@@ -72,6 +74,7 @@ std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId 
 struct Followed {
   NodeId maximum = kNone;
   bool base_two = false;
+  bool guarded = true;
 };
 Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
                      const Leaves& leaves);

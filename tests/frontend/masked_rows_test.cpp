@@ -1,10 +1,12 @@
 // Rows all of whose scores are -inf: masked they are right as they are; lost in f32 they are
 // computed again.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <list>
 #include <map>
 #include <numeric>
@@ -17,6 +19,7 @@
 #include "frontend/alternatives.h"
 #include "ir/text.h"
 #include "runtime/executor.h"
+#include "tests/frontend/trial.h"
 
 namespace fovea::test {
 namespace {
@@ -95,7 +98,39 @@ int times_asked(std::string_view outputs, float key) {
   return asked;
 }
 
+// The maximum is subtracted as written, without the guard of a softmax: where it is -inf, they are
+// NaN.
+constexpr std::string_view kUnguarded[] = {
+    "out o = sum(j, exp(s - max(j, s)))",
+    "out o = sum(j, exp2(s - max(j, s)))",
+    "p = exp(s - max(j, s))\nout o = sum(j, p * v) / sum(j, p)",
+    "p = exp(s - max(j, s))\nout a = sum(j, p)\nout o = sum(j, softmax(j, s) * v)",
+    "p = where(open, exp(s - max(j, s)), 0.0)\nout o = sum(j, p * v)",
+    "p = exp(s - max(j, s))\nout p = p\nout o = sum(j, p)",
+    "out o = where(sum(j, exp(s - max(j, s))) > 0.5, 1.0, 2.0)",
+};
+
+constexpr std::string_view kMasks[] = {"j <= i - 3", "open", "few", "few && j < i - 2"};
+
 }  // namespace
+
+TEST_CASE("masked rows: a maximum of nothing, subtracted as it is, leaves NaN") {
+  for (std::size_t n = 0; n < std::size(kUnguarded); ++n)
+    for (std::size_t m = n % 2; m < std::size(kMasks); m += 2) {
+      Trial trial{fmt::format("axis i, j, d = 8\nq : f32[i, d]\nk : f32[j, d]\nv : f32[j, d]\n"
+                              "open : bool[i, j]\nfew : bool[i]\n"
+                              "s = where({}, sum(d, q * k), -inf)\n{}\n",
+                              kMasks[m], kUnguarded[n]),
+                  {},
+                  {{{"i", 5}, {"j", 20}}, {{"i", 70}, {"j", 70}}},
+                  {},
+                  Layout::Dense,
+                  1};
+      trial.options.fuse = true;
+      const std::string what = verdict(trial);
+      CHECK_MESSAGE(what.empty(), trial.text, "\n", what);
+    }
+}
 
 TEST_CASE("masked rows: what conditions hide is not computed again") {
   for (const std::string_view outputs : {kSums, kExcluding}) {
