@@ -158,11 +158,15 @@ class Finish {
            -std::numeric_limits<float>::max();
   }
 
+  // Tiles go on past the last row and member.
+  Expr is_there(const ScopePtr& scope) {
+    const Expr row = scope->at[row_] < signature_.extent(row_);
+    return shared_ == kNone ? row : row && scope->at[shared_] < signature_.extent(shared_);
+  }
+
   // Whether it has lost all scores of a maximum, though no condition hides them.
   Expr has_lost(const State& state, const std::vector<Var>& vars, const ScopePtr& scope) {
-    Expr fell = has_fallen(state, vars, scope);
-    fell = fell && scope->at[row_] < signature_.extent(row_);
-    if (shared_ != kNone) fell = fell && scope->at[shared_] < signature_.extent(shared_);
+    Expr fell = has_fallen(state, vars, scope) && is_there(scope);
     std::vector<NodeId> of_columns;
     for (const NodeId condition : conditions_of(state.reduction->node)) {
       if (graph_.node(condition).type.has(context_.kernel.column))
@@ -194,7 +198,7 @@ class Finish {
   }
 
   // Marks rows whose scores all fell to -inf, though not all of them are masked: they are too large
-  // for f32; and rows that see nothing. The buffer.
+  // for f32; rows that see nothing; and those of which -inf - -inf is asked. The buffer.
   int add_doubt(const std::vector<const State*>& maxima) {
     const std::vector<AxisId> axes =
         shared_ == kNone ? std::vector<AxisId>{row_} : std::vector<AxisId>{shared_, row_};
@@ -206,13 +210,15 @@ class Finish {
     unbounded_ = axes;
     of_masks_ = true;
     const std::vector<Var> vars = shared_ == kNone ? std::vector<Var>{r} : std::vector<Var>{r, m};
-    Expr lost = Halide::Internal::const_false(), nothing = 0;
+    Expr lost = Halide::Internal::const_false(), nothing = 0, spoilt = lost;
     for (std::size_t n = 0; n < maxima.size(); n++) {
+      const Expr fallen = has_fallen(*maxima[n], vars, scope);
+      if (context_.unguarded.contains(maxima[n]->reduction->node)) spoilt = spoilt || fallen;
       lost = lost || has_lost(*maxima[n], vars, scope);
-      nothing = nothing + Halide::select(has_fallen(*maxima[n], vars, scope), doubt_bit(n), 0);
+      nothing = nothing + Halide::select(fallen, doubt_bit(n), 0);
     }
     Func f("doubt");
-    f(vars) = Halide::select(lost, runtime::Tiled::kDoubted, nothing);
+    f(vars) = Halide::select(spoilt && is_there(scope), runtime::Tiled::kSpoilt, lost, runtime::Tiled::kDoubted, nothing);
     f.vectorize(r, std::min(context_.tiling.lanes, context_.tiling.rows),
                 Halide::TailStrategy::GuardWithIf);
     promise(f.output_buffer(), context_.extents(signature_, axes), true);

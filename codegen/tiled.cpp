@@ -194,8 +194,7 @@ Expr TiledContext::state_value(const State& state, Signature& signature, const E
                           -std::numeric_limits<float>::infinity(), value);
   }
   // exp(-inf - -inf), which the state has no term of.
-  if (const NodeId maximum = state.reduction->maximum;
-      maximum != kNone && !state.reduction->guarded) {
+  if (const NodeId maximum = state.reduction->maximum; unguarded.contains(maximum)) {
     const State& followed =
         *std::ranges::find_if(states, [&](const State& s) { return s.reduction->node == maximum; });
     const Expr largest = state_at(followed, signature, emitter, scope, r);
@@ -267,6 +266,8 @@ TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Reg
   TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {},
                        decided_alike(source.graph, kernel)};
   context.plain = plain_maxima(context);
+  for (const NodeId id : unguarded_maxima(source.graph, kernel.results, source.leaves))
+    context.unguarded.insert(id);
   TiledFunctions functions;
   functions.step = lower_step(context, functions, false);
   if (!context.plane_results(true).empty())

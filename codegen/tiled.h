@@ -60,6 +60,8 @@ struct TiledContext {
   std::vector<bool> alike;  // by node: what decides here, and is computed by other kernels too
   // Maxima of scores that are kept as they are, not in units of base 2.
   std::set<ir::NodeId> plain = {};
+  // Maxima that exponentials subtract unguarded: where they are -inf, these are NaN.
+  std::set<ir::NodeId> unguarded = {};
 
   // A row operand times `scale` as `prepare` packs it, which from here on it does.
   const Packed& pack(ir::NodeId id, double scale);

@@ -250,7 +250,7 @@ class Maker {
     for (const NodeId id : kernel_.results) {
       NodeId made = to(id);
       if (visible_ != kNone && is_on_plane(graph_, kernel_, id))
-        made = draft_.where(visible_, made, draft_.constant(0, computed(node(id).type.dtype)));
+        made = draft_.where(counting(id), made, draft_.constant(0, computed(node(id).type.dtype)));
       std::vector<AxisId> layout = node(id).type.axes;
       std::ranges::sort(layout);
       draft_.made.graph.outputs.push_back({stored_name(id), made, layout});
@@ -338,12 +338,16 @@ class Maker {
     return early[static_cast<std::size_t>(root)];
   }
 
-  // Where terms count: what is masked is 0 as exp(-inf - m), but NaN where m is -inf, too.
-  NodeId counting(const Followed& followed) {
-    if (visible_ == kNone || followed.guarded) return visible_;
+  // Where a value of the plane counts: masked it is 0 as exp(-inf - m), but NaN where m is -inf, too.
+  NodeId counting(NodeId value) {
+    NodeId counts = visible_;
+    if (counts == kNone) return kNone;
     const NodeId lowest = draft_.constant(-kInfinity, Dtype::F32);
-    const NodeId empty = draft_.map(Fn::Eq, {to(followed.maximum), lowest}, Dtype::Bool);
-    return draft_.map(Fn::Or, {visible_, empty}, Dtype::Bool);
+    for (const NodeId maximum : unguarded_maxima(graph_, {value}, leaves_)) {
+      const NodeId empty = draft_.map(Fn::Eq, {to(maximum), lowest}, Dtype::Bool);
+      counts = draft_.map(Fn::Or, {counts, empty}, Dtype::Bool);
+    }
+    return counts;
   }
 
   // The sum of the first half, rescaled to the maximum of all, and that of the second.
@@ -356,7 +360,7 @@ class Maker {
     const NodeId term = node(id).inputs[0], early = early_value(term, known->second.nodes);
     const NodeId zero = draft_.constant(0, Dtype::F32);
     const Node& fold = node(id);
-    const NodeId counts = counting(followed);
+    const NodeId counts = counting(term);
     const auto sum = [&](NodeId x) {
       if (counts != kNone) x = draft_.where(counts, x, zero);
       return draft_.add({fold.op, {x}, fold.type, fold.name});

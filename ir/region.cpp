@@ -71,20 +71,15 @@ class Linearity {
     return *known_[id];
   }
 
-  // Whether all exponentials that were met stand a maximum of -inf.
-  bool guarded() const { return guarded_; }
-
  private:
   Degree compute(NodeId id) {
     if (id == maximum_) return Degree::Other;
     if (leaves_[id]) return Degree::Absent;
     const Node& node = graph_.node(id);
-    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum_) {
-      guarded_ &= found->guarded;
+    if (const auto found = stabilised(graph_, id); found && found->maximum == maximum_)
       return of(found->argument) != Degree::Absent ? Degree::Other
              : found->base_two                     ? Degree::LinearBaseTwo
                                                    : Degree::Linear;
-    }
     std::vector<Degree> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(of(input));
     if (std::ranges::all_of(inputs, [](Degree d) { return d == Degree::Absent; })) return Degree::Absent;
@@ -116,7 +111,6 @@ class Linearity {
   NodeId maximum_;
   const Leaves& leaves_;
   std::vector<std::optional<Degree>> known_;
-  bool guarded_ = true;
 };
 
 void collect(const Graph& graph, NodeId id, AxisId row, AxisId column, const Leaves& leaves,
@@ -154,6 +148,19 @@ std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential) {
   const NodeId maximum = maximum_behind(graph, difference.inputs[1]);
   if (maximum == kNone || graph.node(maximum).inputs[0] != difference.inputs[0]) return std::nullopt;
   return Stabilised{maximum, difference.inputs[0], base_two, maximum != difference.inputs[1]};
+}
+
+std::vector<NodeId> unguarded_maxima(const Graph& graph, const std::vector<NodeId>& roots,
+                                     const Leaves& leaves) {
+  std::vector<NodeId> maxima;
+  Worklist todo(graph, roots);
+  while (const auto id = todo.next()) {
+    if (leaves[*id]) continue;
+    if (const auto found = stabilised(graph, *id); found && !found->guarded)
+      maxima.push_back(found->maximum);
+    todo.add(graph.node(*id).inputs);
+  }
+  return maxima;
 }
 
 std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& leaves) {
@@ -210,10 +217,9 @@ Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId co
     found = needed;
   }
   if (found == kNone) return {};
-  Linearity linearity(graph, found, leaves);
-  const Degree degree = linearity.of(node.inputs[0]);
+  const Degree degree = Linearity(graph, found, leaves).of(node.inputs[0]);
   if (degree != Degree::Linear && degree != Degree::LinearBaseTwo) return {};
-  return {found, degree == Degree::LinearBaseTwo, linearity.guarded()};
+  return {found, degree == Degree::LinearBaseTwo};
 }
 
 bool is_on_plane(const Graph& graph, const Kernel& kernel, NodeId node) {
@@ -228,7 +234,7 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
     const Reduce& reduce = std::get<Reduce>(graph.node(node).op);
     const Followed followed = followed_by(graph, node, row, column, region.leaves);
     region.reductions.push_back(
-        {node, reduce.axis == column, followed.maximum, followed.base_two, followed.guarded});
+        {node, reduce.axis == column, followed.maximum, followed.base_two});
   }
   // Batch axes: had by every plane factor of every reduction and by every reduction itself, and by
   // every result on the plane.

@@ -35,6 +35,10 @@ struct Stabilised {
 };
 std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential);
 
+// The maxima that stand without a guard in exponentials that `roots` are made of, down to the leaves.
+std::vector<NodeId> unguarded_maxima(const Graph& graph, const std::vector<NodeId>& roots,
+                                     const Leaves& leaves);
+
 // What must hold for a value not to be -inf by `where(c, x, -inf)` around it, outermost first.
 std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& leaves);
 
@@ -44,7 +48,6 @@ struct PlaneReduction {
   bool over_columns = true;   // otherwise over rows
   NodeId maximum = kNone;     // the Reduce(Max) in whose exp(x - m) it is linear, if that is of this region
   bool base_two = false;      // linear in exp2(x - m)
-  bool guarded = true;        // over a row of -inf it is 0, not NaN
 };
 
 struct Region {
@@ -74,7 +77,6 @@ std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId 
 struct Followed {
   NodeId maximum = kNone;
   bool base_two = false;
-  bool guarded = true;
 };
 Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
                      const Leaves& leaves);

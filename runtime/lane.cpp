@@ -221,4 +221,19 @@ Status Lane::call_exact(const Call& call, int step) {
                  "' returned ", code);
 }
 
+Status Lane::call_exact_but_for_finite(const Call& call, int step) {
+  const std::vector<int>& results = workspace_.layout().results[static_cast<std::size_t>(step)];
+  const Calls& of_step = calls(step);
+  std::vector<std::vector<std::byte>> copies;
+  const auto type = [&](std::size_t r) {
+    return program_.buffers[static_cast<std::size_t>(results[r])].type;
+  };
+  for (std::size_t r = 0; r < results.size(); ++r)
+    copies.push_back(copy_of(crop(of_step, static_cast<int>(r)), type(r)));
+  Status status = call_exact(call, step);
+  for (std::size_t r = 0; r < results.size(); ++r)
+    put_back_finite(copies[r], crop(of_step, static_cast<int>(r)), type(r));
+  return status;
+}
+
 }  // namespace fovea::runtime

@@ -149,6 +149,15 @@ struct FiniteOrExcludedRun {
   }
 };
 
+template <class Word, int MantissaBits>
+bool is_finite(const std::byte* element) {
+  Word word;
+  std::memcpy(&word, element, sizeof word);
+  constexpr auto kExponent = static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - 1) &
+                             static_cast<Word>(~((Word{1} << MantissaBits) - 1));
+  return (word & kExponent) != kExponent;
+}
+
 template <class T>
 void fill_buffer(const halide_buffer_t& buffer, T value) {
   for_each_run(buffer, sizeof(T), [&](std::uint8_t* at, std::int64_t count) {
@@ -161,21 +170,29 @@ void fill_buffer(const halide_buffer_t& buffer, T value) {
 
 namespace {
 
-// Whether Run holds of every contiguous run of words of a float type.
-template <template <class, int> class Run>
-bool holds_of_all(const halide_buffer_t& buffer, Type type) {
+// Calls f.operator()<Word, MantissaBits>() for a float type. True for others.
+template <class F>
+bool for_floats(Type type, const F& f) {
   switch (type) {
     case Type::f32:
-      return for_each_run(buffer, 4, Run<std::uint32_t, 23>());
+      return f.template operator()<std::uint32_t, 23>();
     case Type::f64:
-      return for_each_run(buffer, 8, Run<std::uint64_t, 52>());
+      return f.template operator()<std::uint64_t, 52>();
     case Type::bf16:
-      return for_each_run(buffer, 2, Run<std::uint16_t, 7>());
+      return f.template operator()<std::uint16_t, 7>();
     case Type::f16:
-      return for_each_run(buffer, 2, Run<std::uint16_t, 10>());
+      return f.template operator()<std::uint16_t, 10>();
     default:
       return true;
   }
+}
+
+// Whether Run holds of every contiguous run of words of a float type.
+template <template <class, int> class Run>
+bool holds_of_all(const halide_buffer_t& buffer, Type type) {
+  return for_floats(type, [&]<class Word, int MantissaBits>() {
+    return for_each_run(buffer, sizeof(Word), Run<Word, MantissaBits>());
+  });
 }
 
 }  // namespace
@@ -186,6 +203,29 @@ bool all_finite(const halide_buffer_t& buffer, Type type) {
 
 bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type) {
   return holds_of_all<FiniteOrExcludedRun>(buffer, type);
+}
+
+std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Type type) {
+  std::vector<std::byte> copy;
+  for_floats(type, [&]<class Word, int>() {
+    return for_each_run(buffer, sizeof(Word), [&](const std::uint8_t* run, std::int64_t count) {
+      const auto* first = reinterpret_cast<const std::byte*>(run);
+      copy.insert(copy.end(), first, first + count * static_cast<std::int64_t>(sizeof(Word)));
+      return true;
+    });
+  });
+  return copy;
+}
+
+void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Type type) {
+  for_floats(type, [&]<class Word, int MantissaBits>() {
+    const std::byte* kept = copy.data();
+    return for_each_run(buffer, sizeof(Word), [&](std::uint8_t* run, std::int64_t count) {
+      for (std::int64_t n = 0; n < count; ++n, run += sizeof(Word), kept += sizeof(Word))
+        if (is_finite<Word, MantissaBits>(kept)) std::memcpy(run, kept, sizeof(Word));
+      return true;
+    });
+  });
 }
 
 void fill(const halide_buffer_t& buffer, Type type, float value) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "runtime/program.h"
 
@@ -48,6 +49,11 @@ void copy_strided(std::span<const std::int64_t> shape, std::size_t bytes, const 
 bool all_finite(const halide_buffer_t& buffer, Type type);
 // The same, but -inf, by which masks exclude, counts as finite.
 bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type);
+
+// The elements of a (cropped) buffer of floats, to put back those that were finite. No elements for
+// types that have no other.
+std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Type type);
+void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Type type);
 
 // Sets every element of a (cropped) buffer of f32, f64, i32 or bool; integers saturate.
 void fill(const halide_buffer_t& buffer, Type type, float value);

@@ -13,7 +13,7 @@ const Call* exact_form(const Program& program, int step) {
 }
 
 bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
-                   int of_nothing) {
+                   Results which, int of_nothing) {
   const auto check = [&](int result, int buffer, bool excludes) {
     const Type type = program.buffers[static_cast<std::size_t>(buffer)].type;
     const halide_buffer_t& crop = lane.crop(calls, result);
@@ -27,11 +27,21 @@ bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program,
     }
   } else {
     for (const Tiled::Result& each : step.tiled.results) {
+      const bool of_row = std::ranges::find(each.along, Tiled::kRows) != each.along.end();
+      if (which == (of_row ? Results::of_all_rows : Results::of_each_row)) {
+        ++result;
+        continue;
+      }
       const bool excludes = each.excludes || (each.maxima & of_nothing) != 0;
       if (check(result++, each.buffer, excludes)) return true;
     }
   }
   return false;
+}
+
+Status compute_again(Lane& lane, const Program& program, int index) {
+  const Call* exact = exact_form(program, index);
+  return exact ? lane.call_exact_but_for_finite(*exact, index) : Status{};
 }
 
 Status run_check(const Workspace& workspace, const Check& check) {
@@ -147,10 +157,9 @@ Status run_plain(Workspace& workspace, int index, ThreadPool& pool) {
     const int code = plain.call.function(const_cast<void**>(calls.step.data()));
     if (code != 0) return failure(Code::internal, "step '", step.name, "' returned ", code);
     if (!checked || !has_nonfinite(lane, calls, program, step)) return {};
+    if (!plain.divisible) return compute_again(lane, program, index);
     const Call* exact = exact_form(program, index);
-    if (!exact) return {};
-    return plain.divisible ? again_within(lane, program, index, *exact, 0)
-                           : lane.call_exact(*exact, index);
+    return exact ? again_within(lane, program, index, *exact, 0) : Status{};
   };
   return for_each_item(workspace, pool, pieces.pieces, pieces.pieces > 1, body);
 }

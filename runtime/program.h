@@ -169,9 +169,10 @@ struct Tiled {
   };
   std::vector<Result> results;
   // An i32 buffer [members * row_tile] of role scratch in which finish marks the rows that must be
-  // computed again though their results are finite, by kDoubted; else by a bit each the maxima of
-  // which a row rightly sees nothing, whose results may be -inf. -1 if there is none.
-  static constexpr int kDoubted = 1, kSeesNothing = ~1;
+  // computed again though their results are finite: by kSpoilt, or kDoubted where they see anything;
+  // else by a bit each the maxima of which a row rightly sees nothing, whose results may be -inf. -1
+  // if there is none.
+  static constexpr int kSpoilt = -1, kDoubted = 1, kSeesNothing = ~1;
   int doubt = -1;
 };
 

@@ -18,10 +18,17 @@ Status run_check(const Workspace& workspace, const Check& check);
 // The exact form of a step, or null if there is none.
 const Call* exact_form(const Program& program, int step);
 
-// Whether some result is not finite in the lane's crops.
-// In results of these maxima -inf is what a mask leaves, and no sign of anything wrong.
+// Of a tile's results: those that each row has of its own, and those that are folded over rows.
+enum class Results : std::uint8_t { all, of_each_row, of_all_rows };
+
+// Whether some of these results are not finite in the lane's crops. In results of these maxima -inf
+// is what a mask leaves, and no sign of anything wrong.
 bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
-                   int of_nothing = 0);
+                   Results which = Results::all, int of_nothing = 0);
+
+// Computes the crops of a step again by its exact form, if there is one, but for what is finite:
+// elsewhere the same value is compared with as it was rounded here.
+Status compute_again(Lane& lane, const Program& program, int index);
 
 // Calls body(lane, item) for every item, on as many threads as the workspace has lanes if that is
 // worth waking them. Threads take the next item when they are done with one; no result depends on

@@ -10,6 +10,8 @@ namespace fovea::runtime {
 
 namespace {
 
+bool is_doubt(std::int32_t mark) { return mark == Tiled::kDoubted || mark == Tiled::kSpoilt; }
+
 constexpr double kWorthWaking = 1 << 16;  // cycles or so that are worth waking threads for
 // Cycles or so to list the blocks of a tile: to begin with, and for each operation of the
 // predicates.
@@ -139,21 +141,21 @@ Status TiledRun::run_accumulating(ThreadPool& pool) {
     const auto body = [&](Lane& lane, std::int64_t item) -> Status {
       enter_batch(lane, item, true);
       if (Status status = begin_item(lane); !status.ok()) return status;
-      bool doubted = false;
+      Trust trust = Trust::whole;
       for (std::int64_t each = 0; each < in_order; ++each) {
         enter_batch(lane, each, false);
         for (std::int64_t row = 0; row < rows_; row += tiled_.row_tile) {
           lane.row = static_cast<std::int32_t>(row);
           if (Status status = tile(lane); !status.ok()) return status;
-          doubted |= any_doubt(lane);
+          trust = std::min(trust, trust_in_tile(lane));
         }
       }
-      return settle_item(lane, doubted);
+      return settle_item(lane, trust);
     };
     return for_each_item(workspace_, pool, items, worth_waking_, body);
   }
-  std::vector<std::uint8_t>& doubted = workspace_.apart().doubted;
-  doubted.assign(static_cast<std::size_t>(items), 0);
+  std::vector<Trust>& trust = workspace_.apart().trust;
+  trust.assign(static_cast<std::size_t>(items), Trust::whole);
   const auto on_each = [&](const auto& body) {
     return for_each_item(workspace_, pool, items, worth_waking_, [&](Lane& lane, std::int64_t n) {
       enter_batch(lane, n, true);
@@ -167,13 +169,14 @@ Status TiledRun::run_accumulating(ThreadPool& pool) {
     for (band.row_tile = 0; band.row_tile < row_tiles_ && status.ok(); band.row_tile += most) {
       band.length = std::min(most, row_tiles_ - band.row_tile);
       status = run_apart(pool, band);
-      const std::vector<std::uint8_t>& doubts = workspace_.apart().doubts;
-      for (std::int64_t n = 0; n < items * band.length; ++n)
-        doubted[static_cast<std::size_t>(n / band.length)] |= doubts[static_cast<std::size_t>(n)];
+      for (std::int64_t n = 0; n < items * band.length; ++n) {
+        Trust& item = trust[static_cast<std::size_t>(n / band.length)];
+        item = std::min(item, workspace_.apart().tile_trust[static_cast<std::size_t>(n)]);
+      }
     }
   if (!status.ok()) return status;
   return on_each([&](Lane& lane, std::int64_t n) {
-    return settle_item(lane, doubted[static_cast<std::size_t>(n)] != 0);
+    return settle_item(lane, trust[static_cast<std::size_t>(n)]);
   });
 }
 
@@ -276,36 +279,66 @@ Status TiledRun::finish(Lane& lane, const BlockList& list) const {
   return call(tiled_.finish, lane.calls(index_).finish);
 }
 
-TiledRun::Doubt TiledRun::doubt_of(const Lane& lane, int member) const {
-  Doubt doubt;
-  if (tiled_.doubt < 0) return doubt;
-  const auto* rows =
-      static_cast<const std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
-  for (int n = 0; n < tiled_.row_tile; ++n) {
-    if (rows[n] != Tiled::kDoubted) continue;
-    if (!doubt.any()) doubt.first = n;
-    doubt.last = n;
-  }
-  return doubt;
+std::int64_t TiledRun::present_rows(const Lane& lane) const {
+  return std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row);
 }
 
-bool TiledRun::any_doubt(const Lane& lane) const {
-  for (int member = 0; member < tiled_.members; ++member)
-    if (doubt_of(lane, member).any()) return true;
-  return false;
+// What `finish` says of the rows of a tile, if it says anything.
+std::int32_t* TiledRun::marks_of(const Lane& lane, int member) const {
+  if (tiled_.doubt < 0) return nullptr;
+  return static_cast<std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
+}
+
+bool TiledRun::is_doubted(const Lane& lane, int member) const {
+  const std::int32_t* marks = marks_of(lane, member);
+  return marks && std::any_of(marks, marks + tiled_.row_tile, is_doubt);
+}
+
+// Calls f(member), at the member's coordinate, while it says so.
+template <class F>
+void TiledRun::for_each_member(Lane& lane, const F& f) const {
+  if (tiled_.shared < 0) {
+    f(0);
+    return;
+  }
+  const auto shared = static_cast<std::size_t>(tiled_.shared);
+  const std::int64_t first = lane.coordinates[shared];
+  const std::int64_t left = workspace_.symbol(tiled_.batch[shared]) - first;
+  for (int n = 0; n < std::min<std::int64_t>(tiled_.members, left); ++n) {
+    lane.coordinates[shared] = first + n;
+    if (!f(n)) break;
+  }
+  lane.coordinates[shared] = first;
+}
+
+// Of results that have rows; sums over them are not yet what they will be.
+Trust TiledRun::trust_in_tile(Lane& lane) const {
+  Trust least = Trust::whole;
+  if (!checked_) return least;
+  for_each_member(lane, [&](int member) {
+    trust_rows_that_see_nothing(lane, member);
+    const std::int64_t rows = present_rows(lane);
+    crop_rows(lane, lane.row, rows);
+    if (is_doubted(lane, member)) least = Trust::none;
+    if (least == Trust::whole && is_spoilt(lane))
+      for (std::int64_t row = 0; row < rows && least == Trust::whole; ++row)
+        least = trust_in(lane, member, row);
+    return least != Trust::none;
+  });
+  return least;
 }
 
 // No score of theirs was lost: there is none.
 void TiledRun::trust_rows_that_see_nothing(Lane& lane, int member) const {
-  if (tiled_.mask.visible.empty() || !doubt_of(lane, member).any()) return;
+  if (tiled_.mask.visible.empty() || !is_doubted(lane, member)) return;
   std::optional<BlockLister> made;
   const BlockLister& lister =
       lister_ ? *lister_ : made.emplace(program_, tiled_, workspace_.symbols(), buffers_);
   const std::span coordinates(lane.coordinates.data(), tiled_.batch.size());
-  auto* rows = static_cast<std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
+  std::int32_t* marks = marks_of(lane, member);
   for (int n = 0; n < tiled_.row_tile; ++n)
-    if (rows[n] == Tiled::kDoubted && lister.sees_nothing(coordinates, lane.row + n))
-      rows[n] = Tiled::kSeesNothing;
+    if (marks[n] == Tiled::kDoubted && lister.sees_nothing(coordinates, lane.row + n))
+      marks[n] = Tiled::kSeesNothing;
 }
 
 void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const {
@@ -315,15 +348,18 @@ void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const
     lane.reset_crop(calls, static_cast<int>(r), result.buffer);
     for (std::size_t d = 0; d < result.along.size(); ++d) {
       const int along = result.along[d];
-      const bool rows = along == Tiled::kRows;
-      if (along == Tiled::kWhole || along == Tiled::kColumns) continue;
-      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d),
-                  rows ? row : lane.coordinates[static_cast<std::size_t>(along)], rows ? count : 1);
+      if (along == Tiled::kWhole) continue;
+      const bool rows = along == Tiled::kRows, columns = along == Tiled::kColumns;
+      const std::int64_t first = rows      ? row
+                                 : columns ? 0
+                                           : lane.coordinates[static_cast<std::size_t>(along)];
+      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d), first,
+                  rows ? count : columns ? columns_ : 1);
     }
   }
 }
 
-// Computes the crops again, exactly.
+// Computes all of the crops again, exactly.
 Status TiledRun::again(Lane& lane) const {
   const Call* exact = exact_form(program_, index_);
   return exact ? lane.call_exact(*exact, index_) : Status{};
@@ -332,45 +368,43 @@ Status TiledRun::again(Lane& lane) const {
 // Members are of different elements of the batch: none is computed again for another's sake.
 Status TiledRun::settle_tile(Lane& lane) const {
   if (!checked_) return {};
-  if (tiled_.shared < 0) return settle_member(lane, 0);
-  const auto shared = static_cast<std::size_t>(tiled_.shared);
-  const std::int64_t first = lane.coordinates[shared];
-  const std::int64_t left = workspace_.symbol(tiled_.batch[shared]) - first;
   Status status;
-  for (int n = 0; n < std::min<std::int64_t>(tiled_.members, left) && status.ok(); ++n) {
-    lane.coordinates[shared] = first + n;
-    status = settle_member(lane, n);
-  }
-  lane.coordinates[shared] = first;
+  for_each_member(lane, [&](int member) {
+    status = settle_member(lane, member);
+    return status.ok();
+  });
   return status;
 }
 
-// Whether what is not finite in these rows is -inf, of maxima of which they see nothing.
-bool TiledRun::only_excluded(Lane& lane, int member, std::int64_t rows) const {
-  if (tiled_.doubt < 0) return false;
-  const auto* marks =
-      static_cast<const std::int32_t*>(lane.data(tiled_.doubt)) + member * tiled_.row_tile;
-  for (std::int64_t n = 0; n < rows; ++n) {
-    crop_rows(lane, lane.row + n, 1);
-    const int of_nothing = marks[n] == Tiled::kDoubted ? 0 : marks[n];
-    if (has_nonfinite(lane, lane.calls(index_), program_, step_, of_nothing)) return false;
-  }
-  return true;
+// Whether the cropped rows have results that are not finite.
+bool TiledRun::is_spoilt(Lane& lane, int of_nothing) const {
+  return has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_each_row, of_nothing);
+}
+
+// -inf is right in results of maxima of which a row sees nothing.
+Trust TiledRun::trust_in(Lane& lane, int member, std::int64_t row) const {
+  const std::int32_t* marks = marks_of(lane, member);
+  if (marks && is_doubt(marks[row])) return Trust::none;
+  crop_rows(lane, lane.row + row, 1);
+  return is_spoilt(lane, marks ? marks[row] : 0) ? Trust::finite : Trust::whole;
 }
 
 Status TiledRun::settle_member(Lane& lane, int member) const {
-  const std::int64_t rows = std::min<std::int64_t>(tiled_.row_tile, rows_ - lane.row);
+  const std::int64_t rows = present_rows(lane);
   crop_rows(lane, lane.row, rows);
-  const bool finite = !has_nonfinite(lane, lane.calls(index_), program_, step_);
+  const bool finite = !is_spoilt(lane);
   trust_rows_that_see_nothing(lane, member);
-  if (!finite && !only_excluded(lane, member, rows)) {
-    crop_rows(lane, lane.row, rows);
-    return again(lane);
+  if (finite && !is_doubted(lane, member)) return {};
+  Status status;
+  for (std::int64_t row = 0; row < rows && status.ok();) {
+    const std::int64_t first = row;
+    const Trust trust = trust_in(lane, member, row++);
+    while (row < rows && trust_in(lane, member, row) == trust) ++row;
+    crop_rows(lane, lane.row + first, row - first);
+    if (trust == Trust::none) status = again(lane);
+    if (trust == Trust::finite) status = compute_again(lane, program_, index_);
   }
-  const Doubt doubt = doubt_of(lane, member);
-  if (!doubt.any()) return {};
-  crop_rows(lane, lane.row + doubt.first, doubt.last + 1 - doubt.first);
-  return again(lane);
+  return status;
 }
 
 // All that the work of one accumulating item writes, or of it what is of columns that there are.
@@ -402,11 +436,13 @@ Status TiledRun::begin_item(Lane& lane) const {
   return {};
 }
 
-Status TiledRun::settle_item(Lane& lane, bool doubted) const {
+Status TiledRun::settle_item(Lane& lane, Trust rows) const {
   if (!checked_) return {};
   crop_item(lane, false);
-  const bool trusted = !doubted && !has_nonfinite(lane, lane.calls(index_), program_, step_);
-  return trusted ? Status{} : again(lane);
+  if (rows == Trust::none) return again(lane);
+  const bool finite = rows == Trust::whole &&
+                      !has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_all_rows);
+  return finite ? Status{} : compute_again(lane, program_, index_);
 }
 
 Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {

@@ -79,7 +79,7 @@ Status TiledRun::run_apart(ThreadPool& pool, const Band& band) {
     return no_memory();
   if (apart.lists.size() < static_cast<std::size_t>(tiles))
     apart.lists.resize(static_cast<std::size_t>(tiles));
-  apart.doubts.assign(static_cast<std::size_t>(tiles), 0);
+  apart.tile_trust.assign(static_cast<std::size_t>(tiles), Trust::whole);
   const auto prepared = [&](std::int64_t tile) {
     return apart.memory.data() + static_cast<std::size_t>(tile) * (whole + parts * each);
   };
@@ -112,8 +112,9 @@ Status TiledRun::run_apart(ThreadPool& pool, const Band& band) {
     if (tiled_.revisit.function) memory_.load(lane, prepared(tile));
     join(lane, list(tile), prepared(tile), prepared(tile) + whole);
     if (Status status = finish(lane, list(tile)); !status.ok()) return status;
-    apart.doubts[static_cast<std::size_t>(tile)] = any_doubt(lane) ? 1 : 0;
-    return tiled_.accumulators.empty() ? settle_tile(lane) : Status{};
+    if (tiled_.accumulators.empty()) return settle_tile(lane);
+    apart.tile_trust[static_cast<std::size_t>(tile)] = trust_in_tile(lane);
+    return {};
   };
   Status status = for_each_item(workspace_, pool, tiles, true, prepare);
   if (status.ok()) status = for_each_item(workspace_, pool, band.chains * parts_, true, walk_part);

@@ -17,11 +17,6 @@ class TiledRun {
   Status run(ThreadPool& pool);
 
  private:
-  // Rows of a tile whose results are not to be trusted though they are finite.
-  struct Doubt {
-    int first = 0, last = -1;
-    bool any() const { return first <= last; }
-  };
   // Tiles whose parts lanes walk at the same time: chains of `length` tiles, each chain in order.
   struct Band {
     std::int64_t first = 0, chains = 0;  // tiles, or coordinates of accumulators
@@ -64,17 +59,22 @@ class TiledRun {
 
   // --- results that are to be computed again
 
-  Doubt doubt_of(const Lane& lane, int member) const;
-  bool any_doubt(const Lane& lane) const;
+  std::int32_t* marks_of(const Lane& lane, int member) const;
+  bool is_doubted(const Lane& lane, int member) const;
+  Trust trust_in_tile(Lane& lane) const;
+  template <class F>
+  void for_each_member(Lane& lane, const F& f) const;
+  std::int64_t present_rows(const Lane& lane) const;
+  bool is_spoilt(Lane& lane, int of_nothing = 0) const;
   void trust_rows_that_see_nothing(Lane& lane, int member) const;
   void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const;
   void crop_item(Lane& lane, bool with_room) const;
   Status again(Lane& lane) const;
   Status settle_tile(Lane& lane) const;
-  bool only_excluded(Lane& lane, int member, std::int64_t rows) const;
+  Trust trust_in(Lane& lane, int member, std::int64_t row) const;
   Status settle_member(Lane& lane, int member) const;
   Status begin_item(Lane& lane) const;
-  Status settle_item(Lane& lane, bool doubted) const;
+  Status settle_item(Lane& lane, Trust rows) const;
 
   const std::vector<bool>& independent() const;
 

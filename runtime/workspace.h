@@ -47,6 +47,9 @@ struct Bound {
   void* data = nullptr;            // of this run
 };
 
+// How far results are right: not at all, where they are finite, or as they are.
+enum class Trust : std::uint8_t { none, finite, whole };
+
 class Workspace;
 
 // What one thread needs to call functions: descriptors of all buffers and arrays of pointers to
@@ -76,6 +79,8 @@ class alignas(128) Lane {
   void set_decisions(std::uint8_t* any, std::uint8_t* all, std::int32_t blocks);
   // Calls with buffers and sizes only; the step's results are the crops.
   Status call_exact(const Call& call, int step);
+  // The same, but what is finite in the crops stays.
+  Status call_exact_but_for_finite(const Call& call, int step);
   const Calls& calls(int step) const { return calls_[static_cast<std::size_t>(step)]; }
   void* data(int buffer) const;
 
@@ -152,7 +157,7 @@ class Workspace {
   struct Apart {
     Arena memory;
     std::vector<BlockList> lists;
-    std::vector<std::uint8_t> doubts, doubted;  // by tile of a band, by item
+    std::vector<Trust> tile_trust, trust;  // by tile of a band, by item
   };
   Apart& apart() { return apart_; }
   // The buffers as block lists want them.

@@ -143,7 +143,7 @@ TEST_CASE("an accumulator without the batch axis takes all its coordinates in or
   }
 }
 
-TEST_CASE("a batch coordinate with a non-finite sum is computed again as a whole") {
+TEST_CASE("of a batch coordinate only the sums that are not finite are computed again") {
   Program program = column_sums(false);
   program.steps[0].exact = {exact, {buffer(kC), buffer(kR)}};
   const Executor executor(program);
@@ -157,7 +157,7 @@ TEST_CASE("a batch coordinate with a non-finite sum is computed again as a whole
             (b == 1 ? -1 : sums.expected(b, b + 1, n % 200)));
     }
     for (std::size_t n = 0; n < 90; ++n) {
-      CHECK(sums.r.data[n] == (n / 30 == 1 ? -2 : static_cast<float>(n % 30)));
+      CHECK(sums.r.data[n] == static_cast<float>(n % 30));
     }
   }
 }

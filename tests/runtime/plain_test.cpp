@@ -139,7 +139,9 @@ TEST_CASE("what comes out non-finite is computed again exactly, and only that") 
     CHECK(good.run(executor).ok());
     CHECK(good.is_right());
     CHECK(spoilt.run(executor).ok());
-    for (const float value : spoilt.c.data) CHECK(value == 7);
+    CHECK(spoilt.c.data.back() == 7);
+    for (std::size_t n = 0; n + 1 < spoilt.c.data.size(); ++n)
+      CHECK(spoilt.c.data[n] == good.c.data[n]);
   }
 }
 
@@ -179,7 +181,7 @@ TEST_CASE("the exact form is made when it is first needed") {
   numbers.a.data[0] = kInfinity;
   CHECK(numbers.run(executor).ok());
   CHECK(maker.asked == 1);
-  CHECK(numbers.c.data[14] == 7);
+  CHECK(numbers.c.data[0] == 7);
 
   program.exact = [](void*, int) -> const Call* { return nullptr; };
   CHECK(numbers.run(Executor(program)).ok());
