@@ -193,6 +193,8 @@ struct Overloaded : Fs... {
   using Fs::operator()...;
 };
 template <class... Fs>
+Overloaded(Fs...) -> Overloaded<Fs...>;  // clang 16 does not deduce it
+template <class... Fs>
 decltype(auto) match(const Op& op, Fs&&... fs) {
   return std::visit(Overloaded<std::decay_t<Fs>...>{std::forward<Fs>(fs)...}, op);
 }
