@@ -218,7 +218,8 @@ class Finish {
       nothing = nothing + Halide::select(fallen, doubt_bit(n), 0);
     }
     Func f("doubt");
-    f(vars) = Halide::select(spoilt && is_there(scope), runtime::Tiled::kSpoilt, lost, runtime::Tiled::kDoubted, nothing);
+    f(vars) = Halide::select(spoilt && is_there(scope), runtime::Tiled::kSpoilt, lost,
+                             runtime::Tiled::kDoubted, nothing);
     f.vectorize(r, std::min(context_.tiling.lanes, context_.tiling.rows),
                 Halide::TailStrategy::GuardWithIf);
     promise(f.output_buffer(), context_.extents(signature_, axes), true);

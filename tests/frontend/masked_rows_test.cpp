@@ -107,6 +107,8 @@ constexpr std::string_view kUnguarded[] = {
     "p = exp(s - max(j, s))\nout a = sum(j, p)\nout o = sum(j, softmax(j, s) * v)",
     "p = where(open, exp(s - max(j, s)), 0.0)\nout o = sum(j, p * v)",
     "p = exp(s - max(j, s))\nout p = p\nout o = sum(j, p)",
+    "p = exp(s - max(j, s))\nout o = sum(j, p * p)",
+    "p = exp(s - max(j, s))\nout o = sum(i, p)",
     "out o = where(sum(j, exp(s - max(j, s))) > 0.5, 1.0, 2.0)",
 };
 
