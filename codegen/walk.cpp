@@ -137,6 +137,8 @@ int Walk::width(AxisId axis) const {
   const int lanes = source_.target.lanes;
   if (extent < 0 || extent % lanes == 0) return lanes;
   if (extent < lanes) return static_cast<int>(std::max<std::int64_t>(extent, 1));
+  // Where one element is left after one vector, Halide 14 computes a tuple's vector twice.
+  if (extent == lanes + 1) return lanes / 2;
   int divisor = lanes;
   while (extent % divisor != 0) divisor /= 2;
   return divisor >= 4 ? divisor : lanes;

@@ -1,6 +1,7 @@
 // Mechanisms over graphs, compiled: lists that do not fit are refused before anything is read, and
 // nodes may have any number of neighbours.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -11,8 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/targets.h"
 #include "ops/mechanism.h"
 #include "tests/frontend/support.h"
+#include "tests/frontend/trial.h"
 
 namespace fovea::test {
 namespace {
@@ -143,6 +146,28 @@ TEST_CASE("graphs: nodes of 0 and of 100 000 neighbours, in no order and often t
                                     ir::interpret(subject.graph, inputs), mechanism.tolerance);
     CHECK_MESSAGE(!differs, differs.value_or(""));
   });
+}
+
+TEST_CASE("graphs: weighed features that fill a vector but for one, or one more") {
+  for (const ir::Target& target : codegen::runnable_targets())
+    for (const int features : {target.lanes - 1, target.lanes + 1, 2 * target.lanes + 1}) {
+      Trial trial{fmt::format("axis i, j, e = {}, k0 = 6, n < degree\n"
+                              "degree : i32[j]\nneighbour : i32[j, k0]\n"
+                              "q : f32[j, e]\nk : f32[i, e]\nv : f32[i, e]\n"
+                              "s = sum(e, q * k[i = neighbour[k0 = n]])\nm = max(n, s)\n"
+                              "w = exp(s - where(m == -inf, 0.0, m))\n"
+                              "out o = sum(n, w * v[i = neighbour[k0 = n]])\n",
+                              features),
+                  {{"degree", parse_rule("below 7")}, {"neighbour", parse_rule("below i")}},
+                  {{{"i", 20}, {"j", 30}}},
+                  {},
+                  Layout::Dense,
+                  1};
+      trial.options.fuse = true;
+      trial.options.target = std::string(target.name);
+      const std::string what = verdict(trial);
+      CHECK_MESSAGE(what.empty(), trial.text, what);
+    }
 }
 
 TEST_CASE("graphs: no nodes, and no edges") {
