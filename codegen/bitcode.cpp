@@ -13,6 +13,7 @@
 #include "codegen/stages.h"
 #include "codegen/strict_floats.h"
 #include "codegen/targets.h"
+#include "codegen/whole_tiles.h"
 #include "codegen/wide_strides.h"
 #include "ir/error.h"
 
@@ -32,6 +33,7 @@ Halide::Module lower(const Halide::Pipeline& pipeline,
                      const std::vector<Halide::Argument>& arguments, const std::string& name,
                      const Halide::Target& target) {
   const HalideLock lock;
+  keep_tiles_whole(pipeline);
   keep_nan(pipeline);
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);

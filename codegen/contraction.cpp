@@ -71,12 +71,7 @@ class Multiplication {
       if (chunk_ > 0) clamped.push_back(found_.m[0]);
       return signature_.load(id, scope, clamped);
     }
-    // Where a condition excludes sums, Halide would compute a part of the tile only, and that at
-    // the wrong place (its bound_extent keeps the extent and lets the part's start be): it must not
-    // see through.
-    const bool condition = graph_.node(id).type.dtype == Dtype::Bool;
-    if (!condition || emitter_.encloses || std::exchange(opened_, id) == id) return {};
-    return Halide::cast<std::int32_t>(emitter_.value(id, scope)) != 0;
+    return {};
   }
 
   // 24 or 12 accumulators; the tile that divides the columns, if one does. Where rows are computed,
@@ -287,7 +282,6 @@ class Multiplication {
   std::vector<Halide::RVar> terms_;
   Var nth_{"nth"};  // which chunk
   Halide::RDom chunks_;
-  NodeId opened_ = kNone;
   int width_ = 0, height_ = 0, chunk_ = 0;
   bool computed_ = false;
 };
