@@ -52,7 +52,7 @@ class Emitter {
   Halide::Type type(ir::Dtype dtype) const;  // what values of that dtype are computed in
   // `annihilating`: as the term of a sum; only of effect if exact.
   Halide::Expr value(ir::NodeId id, const ScopePtr& scope, bool annihilating = false);
-  // Of a condition, which a tensor may hold as numbers.
+  // The value of a condition as a bool, also where a tensor holds it as numbers.
   Halide::Expr truth(ir::NodeId id, const ScopePtr& scope);
   // The value of a result, but where it is -inf and no `where(c, x, -inf)` around it says so, NaN:
   // not to be trusted, and computed again, exactly.

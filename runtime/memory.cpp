@@ -187,7 +187,7 @@ bool for_floats(Type type, const F& f) {
   }
 }
 
-// Whether Run holds of every contiguous run of words of a float type.
+// Whether every contiguous run of a buffer of floats satisfies Run.
 template <template <class, int> class Run>
 bool holds_of_all(const halide_buffer_t& buffer, Type type) {
   return for_floats(type, [&]<class Word, int MantissaBits>() {

@@ -39,9 +39,12 @@ bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program,
   return false;
 }
 
-Status compute_again(Lane& lane, const Program& program, int index) {
+Status compute_again(Lane& lane, const Program& program, int index, Trust trust) {
+  if (trust == Trust::whole) return {};
   const Call* exact = exact_form(program, index);
-  return exact ? lane.call_exact_but_for_finite(*exact, index) : Status{};
+  if (!exact) return {};
+  return trust == Trust::finite ? lane.call_exact_but_for_finite(*exact, index)
+                                : lane.call_exact(*exact, index);
 }
 
 Status run_check(const Workspace& workspace, const Check& check) {
@@ -157,7 +160,7 @@ Status run_plain(Workspace& workspace, int index, ThreadPool& pool) {
     const int code = plain.call.function(const_cast<void**>(calls.step.data()));
     if (code != 0) return failure(Code::internal, "step '", step.name, "' returned ", code);
     if (!checked || !has_nonfinite(lane, calls, program, step)) return {};
-    if (!plain.divisible) return compute_again(lane, program, index);
+    if (!plain.divisible) return compute_again(lane, program, index, Trust::finite);
     const Call* exact = exact_form(program, index);
     return exact ? again_within(lane, program, index, *exact, 0) : Status{};
   };

@@ -18,17 +18,17 @@ Status run_check(const Workspace& workspace, const Check& check);
 // The exact form of a step, or null if there is none.
 const Call* exact_form(const Program& program, int step);
 
-// Of a tile's results: those that each row has of its own, and those that are folded over rows.
+// Which of a tile's results: those with an element for each row, or those folded over all rows.
 enum class Results : std::uint8_t { all, of_each_row, of_all_rows };
 
-// Whether some of these results are not finite in the lane's crops. In results of these maxima -inf
-// is what a mask leaves, and no sign of anything wrong.
+// Whether the lane's crops of these results hold anything that is not finite. Where a result is made
+// of a maximum of nothing, by the bits of `of_nothing`, -inf is right.
 bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
                    Results which = Results::all, int of_nothing = 0);
 
-// Computes the crops of a step again by its exact form, if there is one, but for what is finite:
-// elsewhere the same value is compared with as it was rounded here.
-Status compute_again(Lane& lane, const Program& program, int index);
+// Computes the crops of a step again by its exact form, if there is one. If what is finite is to be
+// trusted it stays: other kernels compare with the same value, rounded as it was here.
+Status compute_again(Lane& lane, const Program& program, int index, Trust trust);
 
 // Calls body(lane, item) for every item, on as many threads as the workspace has lanes if that is
 // worth waking them. Threads take the next item when they are done with one; no result depends on

@@ -311,7 +311,7 @@ void TiledRun::for_each_member(Lane& lane, const F& f) const {
   lane.coordinates[shared] = first;
 }
 
-// Of results that have rows; sums over them are not yet what they will be.
+// The least trust in any row of the tile. Folds over the rows are not complete yet.
 Trust TiledRun::trust_in_tile(Lane& lane) const {
   Trust least = Trust::whole;
   if (!checked_) return least;
@@ -349,20 +349,17 @@ void TiledRun::crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const
     for (std::size_t d = 0; d < result.along.size(); ++d) {
       const int along = result.along[d];
       if (along == Tiled::kWhole) continue;
-      const bool rows = along == Tiled::kRows, columns = along == Tiled::kColumns;
-      const std::int64_t first = rows      ? row
-                                 : columns ? 0
-                                           : lane.coordinates[static_cast<std::size_t>(along)];
-      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d), first,
-                  rows ? count : columns ? columns_ : 1);
+      std::int64_t first = 0, extent = columns_;
+      if (along == Tiled::kRows) {
+        first = row;
+        extent = count;
+      } else if (along != Tiled::kColumns) {
+        first = lane.coordinates[static_cast<std::size_t>(along)];
+        extent = 1;
+      }
+      lane.narrow(calls, static_cast<int>(r), static_cast<int>(d), first, extent);
     }
   }
-}
-
-// Computes all of the crops again, exactly.
-Status TiledRun::again(Lane& lane) const {
-  const Call* exact = exact_form(program_, index_);
-  return exact ? lane.call_exact(*exact, index_) : Status{};
 }
 
 // Members are of different elements of the batch: none is computed again for another's sake.
@@ -376,7 +373,7 @@ Status TiledRun::settle_tile(Lane& lane) const {
   return status;
 }
 
-// Whether the cropped rows have results that are not finite.
+// Whether anything in the cropped rows is not finite.
 bool TiledRun::is_spoilt(Lane& lane, int of_nothing) const {
   return has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_each_row, of_nothing);
 }
@@ -401,8 +398,7 @@ Status TiledRun::settle_member(Lane& lane, int member) const {
     const Trust trust = trust_in(lane, member, row++);
     while (row < rows && trust_in(lane, member, row) == trust) ++row;
     crop_rows(lane, lane.row + first, row - first);
-    if (trust == Trust::none) status = again(lane);
-    if (trust == Trust::finite) status = compute_again(lane, program_, index_);
+    status = compute_again(lane, program_, index_, trust);
   }
   return status;
 }
@@ -439,10 +435,10 @@ Status TiledRun::begin_item(Lane& lane) const {
 Status TiledRun::settle_item(Lane& lane, Trust rows) const {
   if (!checked_) return {};
   crop_item(lane, false);
-  if (rows == Trust::none) return again(lane);
-  const bool finite = rows == Trust::whole &&
-                      !has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_all_rows);
-  return finite ? Status{} : compute_again(lane, program_, index_);
+  const bool folds_spoilt =
+      has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_all_rows);
+  return compute_again(lane, program_, index_,
+                       folds_spoilt ? std::min(rows, Trust::finite) : rows);
 }
 
 Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {

@@ -69,7 +69,6 @@ class TiledRun {
   void trust_rows_that_see_nothing(Lane& lane, int member) const;
   void crop_rows(Lane& lane, std::int64_t row, std::int64_t count) const;
   void crop_item(Lane& lane, bool with_room) const;
-  Status again(Lane& lane) const;
   Status settle_tile(Lane& lane) const;
   Trust trust_in(Lane& lane, int member, std::int64_t row) const;
   Status settle_member(Lane& lane, int member) const;
