@@ -1,5 +1,7 @@
 // How far from the FMA peak are the gradients of attention, written out by hand, counting five
 // contractions over visited tiles?
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "bench/figure.h"

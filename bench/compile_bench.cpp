@@ -8,6 +8,7 @@
 
 #include "bench/figure.h"
 #include "bench/graphs.h"
+#include "ir/require.h"
 
 namespace fovea::bench {
 namespace {

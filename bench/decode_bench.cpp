@@ -1,5 +1,8 @@
 // How far from reading the keys and values once is a query over them?
 #include "bench/figure.h"
+
+#include <fmt/format.h>
+
 #include "bench/graphs.h"
 
 namespace fovea::bench {

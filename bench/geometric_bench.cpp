@@ -1,4 +1,6 @@
 // What does attention in curved space cost, beside the plain kernel?
+#include <fmt/format.h>
+
 #include <map>
 
 #include "bench/figure.h"

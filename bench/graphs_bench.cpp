@@ -1,4 +1,6 @@
 // How far from reading the neighbours' rows once is attention to them?
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 #include <vector>

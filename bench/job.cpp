@@ -6,6 +6,8 @@
 #include <span>
 #include <utility>
 
+#include "ir/require.h"
+
 namespace fovea::bench {
 namespace {
 

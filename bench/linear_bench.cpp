@@ -1,5 +1,8 @@
 // How far from the multiply-adds that it needs is attention in linear time?
 #include "bench/figure.h"
+
+#include <fmt/format.h>
+
 #include "bench/mechanism_text.h"
 
 namespace fovea::bench {

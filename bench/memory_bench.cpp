@@ -2,6 +2,9 @@
 #include <malloc.h>
 
 #include "bench/figure.h"
+
+#include <fmt/format.h>
+
 #include "bench/graphs.h"
 
 namespace fovea::bench {

@@ -1,6 +1,8 @@
 // Is a run ever slower than the same attention unfused, on any shape? Unfused is the faster of our
 // own kernels one at a time and of a library of matrix products; for the programs of the library
 // and the corpus, our own kernels alone.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,6 +11,7 @@
 #include "bench/graphs.h"
 #include "bench/peers/unfused.h"
 #include "bench/programs.h"
+#include "ir/require.h"
 
 namespace fovea::bench {
 namespace {

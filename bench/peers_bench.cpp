@@ -1,5 +1,8 @@
 // How much faster than a library of matrix products (OpenBLAS) with Eigen's exponentials?
 #include "bench/figure.h"
+
+#include <fmt/format.h>
+
 #include "bench/graphs.h"
 #include "bench/peers/unfused.h"
 

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "tools/io/random.h"
 
 namespace fovea::bench {

@@ -1,4 +1,6 @@
 // What do routed, switched and chosen parts cost beside what they need?
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "bench/figure.h"

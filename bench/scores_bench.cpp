@@ -1,4 +1,6 @@
 // What does a score of one's own cost, beside the plain kernel and the score's own arithmetic?
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "bench/figure.h"

@@ -1,6 +1,9 @@
 // How much faster are two threads than one? The limit is what two threads get of the FMA peak,
 // measured beside: where both share a core that is far below 2.
 #include "bench/figure.h"
+
+#include <fmt/format.h>
+
 #include "bench/graphs.h"
 
 namespace fovea::bench {

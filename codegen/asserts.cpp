@@ -2,6 +2,8 @@
 
 #include <HalideRuntime.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -15,7 +17,7 @@
 #include "codegen/targets.h"
 #include "codegen/whole_tiles.h"
 #include "codegen/wide_strides.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {

@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/target.h"
 
 namespace Halide {

@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -18,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {

@@ -1,7 +1,8 @@
 // The state of a kernel that carries (ir/carry.h): for each sum
 //
-//   absorb   state[d, e] = state[d, e] * decay[d] + sum(j of blocks, columns[j, d] * features[j,
-//   e]) recall   accumulator[r, e] += sum(d, rows[r, d] * state[d, e])
+//   absorb   state[d, e] = state[d, e] * decay[d]
+//                        + sum(j of blocks, columns[j, d] * features[j, e])
+//   recall   accumulator[r, e] += sum(d, rows[r, d] * state[d, e])
 //
 // A gap exp(x) is cut at a row of reference, `from` of the last call of absorb: the column's part
 // is exp(x) seen from there, the row's part the rest of the way.
@@ -15,7 +16,7 @@
 #include <utility>
 
 #include "codegen/tiled.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -73,16 +74,11 @@ class CarryFunction {
     if (!node.type.has(column)) return emitter_.value(id, to) - emitter_.value(id, from);
     const auto input = [&](std::size_t n) { return way(node.inputs[n], to, from); };
     switch (std::get<Map>(node.op).fn) {
-      case Fn::Add:
-        return input(0) + input(1);
-      case Fn::Sub:
-        return input(0) - input(1);
-      case Fn::Neg:
-        return -input(0);
-      case Fn::Cast:
-        return Halide::cast<float>(input(0));
-      default:
-        break;
+      case Fn::Add: return input(0) + input(1);
+      case Fn::Sub: return input(0) - input(1);
+      case Fn::Neg: return -input(0);
+      case Fn::Cast: return Halide::cast<float>(input(0));
+      default: break;
     }
     invariant(std::get<Map>(node.op).fn == Fn::Mul, "a gap is not additive");
     const auto& first = graph_.node(node.inputs[0]).type;

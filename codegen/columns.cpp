@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "codegen/plane.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {

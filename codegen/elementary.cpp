@@ -8,7 +8,7 @@
 #include <numbers>
 
 #include "codegen/emit.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 
@@ -294,40 +294,23 @@ Expr acos_f32(const Expr& x) {
 Expr elementary(ir::Fn fn, const Expr& x) {
   using ir::Fn;
   switch (fn) {
-    case Fn::Exp:
-      return exp_f32(x);
-    case Fn::Exp2:
-      return exp2_f32(x);
-    case Fn::Log:
-      return log_f32(x);
-    case Fn::Log1p:
-      return log1p_f32(x);
-    case Fn::Tanh:
-      return tanh_f32(x);
-    case Fn::Sigmoid:
-      return sigmoid_f32(x);
-    case Fn::Elu:
-      return elu_f32(x);
-    case Fn::Gelu:
-      return gelu_f32(x);
-    case Fn::Erf:
-      return erf_f32(x);
-    case Fn::Sin:
-      return sine(x, 0);
-    case Fn::Cos:
-      return sine(x, 1);
-    case Fn::Asin:
-      return asin_f32(x);
-    case Fn::Acos:
-      return acos_f32(x);
-    case Fn::Atan:
-      return atan_f32(x);
-    case Fn::Acosh:
-      return acosh_f32(x);
-    case Fn::Atanh:
-      return atanh_f32(x);
-    default:
-      break;
+    case Fn::Exp: return exp_f32(x);
+    case Fn::Exp2: return exp2_f32(x);
+    case Fn::Log: return log_f32(x);
+    case Fn::Log1p: return log1p_f32(x);
+    case Fn::Tanh: return tanh_f32(x);
+    case Fn::Sigmoid: return sigmoid_f32(x);
+    case Fn::Elu: return elu_f32(x);
+    case Fn::Gelu: return gelu_f32(x);
+    case Fn::Erf: return erf_f32(x);
+    case Fn::Sin: return sine(x, 0);
+    case Fn::Cos: return sine(x, 1);
+    case Fn::Asin: return asin_f32(x);
+    case Fn::Acos: return acos_f32(x);
+    case Fn::Atan: return atan_f32(x);
+    case Fn::Acosh: return acosh_f32(x);
+    case Fn::Atanh: return atanh_f32(x);
+    default: break;
   }
   invariant(false, "not a transcendental function of f32");
   return {};

@@ -8,9 +8,9 @@
 #include "codegen/enclosed.h"
 #include "codegen/multiply_adds.h"
 #include "ir/deciding.h"
-#include "ir/error.h"
 #include "ir/ranges.h"
 #include "ir/region.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 
@@ -147,7 +147,10 @@ Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
   // Which inputs stay in the context of a sum's term.
   const auto passes_on = [&](std::size_t n) {
     switch (fn) {
-      case Fn::Mul: case Fn::Add: case Fn::Sub: case Fn::Neg: return true;
+      case Fn::Mul:
+      case Fn::Add:
+      case Fn::Sub:
+      case Fn::Neg: return true;
       case Fn::Div: return n == 0;
       case Fn::Where: return n > 0;
       case Fn::Cast: return node.type.dtype == Dtype::F32;
@@ -288,10 +291,10 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     if (checked[id] && !at.otherwise) continue;
     const Expr inside = where >= 0 && where < bound;
     const Type& varies = graph_.node(coordinate).type;
-    const bool same = collected && otherwise == kNone &&
-                      std::ranges::all_of(varies.axes, [&](AxisId a) {
-                        return std::ranges::find(uniform, a) != uniform.end();
-                      });
+    const bool same =
+        collected && otherwise == kNone && std::ranges::all_of(varies.axes, [&](AxisId a) {
+          return std::ranges::find(uniform, a) != uniform.end();
+        });
     if (same)
       collected->push_back(inside);
     else
@@ -299,8 +302,9 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
   }
   Expr result = value(node.inputs[0], there, annihilating);
   for (auto at = conditions.rbegin(); at != conditions.rend(); ++at) {
-    const Expr other = at->second == kNone ? Halide::Internal::make_zero(result.type())
-                                           : Halide::cast(result.type(), value(at->second, scope, annihilating));
+    const Expr other = at->second == kNone
+                           ? Halide::Internal::make_zero(result.type())
+                           : Halide::cast(result.type(), value(at->second, scope, annihilating));
     result = Halide::select(at->first, result, other);
   }
   guards = collected;

@@ -19,11 +19,11 @@ namespace fovea::codegen {
 
 // A point of the space of all axes: a coordinate for each axis that has one there.
 struct Scope {
-  std::vector<Halide::Expr> at;               // by AxisId; undefined where the axis has none
+  std::vector<Halide::Expr> at;  // by AxisId; undefined where the axis has none
   std::map<std::pair<ir::NodeId, bool>, Halide::Expr> memo;
   std::map<std::pair<ir::NodeId, double>, Halide::Expr> multiples;  // by factor
-  std::set<ir::NodeId> confined;              // integers and bools whose ends Halide knows
-  bool moved = false;                         // below a Read
+  std::set<ir::NodeId> confined;  // integers and bools whose ends Halide knows
+  bool moved = false;             // below a Read
 };
 using ScopePtr = std::shared_ptr<Scope>;
 

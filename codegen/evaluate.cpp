@@ -6,7 +6,7 @@
 
 #include "codegen/lengths.h"
 #include "codegen/tiled.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -73,16 +73,10 @@ Expr inline_fold(Emitter& emitter, NodeId id, const Graph& graph, const ScopePtr
   Expr x = emitter.value(graph.node(id).inputs[0], emitter.with(scope, reduce.axis, r.x));
   if (truth) x = Halide::cast<std::uint8_t>(x);
   switch (reduce.fn) {
-    case ReduceFn::Sum:
-      return Halide::sum(r, x);
-    case ReduceFn::Max:
-      x = Halide::maximum(r, x);
-      break;
-    case ReduceFn::Min:
-      x = Halide::minimum(r, x);
-      break;
-    case ReduceFn::ArgMax:
-      invariant(false, "a mask does not hold an argmax");
+    case ReduceFn::Sum: return Halide::sum(r, x);
+    case ReduceFn::Max: x = Halide::maximum(r, x); break;
+    case ReduceFn::Min: x = Halide::minimum(r, x); break;
+    case ReduceFn::ArgMax: invariant(false, "a mask does not hold an argmax");
   }
   return truth ? x != Halide::cast<std::uint8_t>(0) : x;
 }

@@ -6,7 +6,7 @@
 #include "codegen/asserts.h"
 #include "codegen/elementary.h"
 #include "codegen/emit.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 
@@ -44,7 +44,8 @@ Expr divisor(const Expr& b) { return select(b == 0 || b == -1, 1, b); }
 Expr floor_div(const Expr& a, const Expr& b) {
   if (Halide::Internal::is_positive_const(b)) return a / b;
   const Expr by = divisor(b);
-  return select(b == 0, 0, b == -1, wrapping(Fn::Neg, {a}), a / by - select(by < 0 && a % by != 0, 1, 0));
+  return select(b == 0, 0, b == -1, wrapping(Fn::Neg, {a}),
+                a / by - select(by < 0 && a % by != 0, 1, 0));
 }
 
 Expr floor_mod(const Expr& a, const Expr& b) {
@@ -83,8 +84,7 @@ Expr arithmetic(Fn fn, const Expr& a, const Expr& b) {
     case Fn::Sub: return a - b;
     case Fn::Mul: return a * b;
     case Fn::Div: return real ? a / b : floor_div(a, b);
-    case Fn::Mod:
-      return real ? a - b * Halide::floor(a / b) : floor_mod(a, b);
+    case Fn::Mod: return real ? a - b * Halide::floor(a / b) : floor_mod(a, b);
     // Comparisons with NaN are false: a NaN in either place must come out.
     case Fn::Min: return real ? select(a < b || not_a_number(a), a, b) : Halide::min(a, b);
     case Fn::Max: return real ? select(a > b || not_a_number(a), a, b) : Halide::max(a, b);
@@ -197,12 +197,19 @@ Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
   };
   const auto real = [&] { return cast(exact ? Halide::Float(64) : Halide::Float(32), x[0]); };
   switch (fn) {
-    case Fn::Add: case Fn::Sub: case Fn::Mul: case Fn::Div: case Fn::Mod: case Fn::Min: case Fn::Max:
-      unify(0);
-      return arithmetic(fn, x[0], x[1]);
-    case Fn::Eq: case Fn::Ne: case Fn::Lt: case Fn::Le: case Fn::Gt: case Fn::Ge:
-      unify(0);
-      return compare(fn, x[0], x[1]);
+    case Fn::Add:
+    case Fn::Sub:
+    case Fn::Mul:
+    case Fn::Div:
+    case Fn::Mod:
+    case Fn::Min:
+    case Fn::Max: unify(0); return arithmetic(fn, x[0], x[1]);
+    case Fn::Eq:
+    case Fn::Ne:
+    case Fn::Lt:
+    case Fn::Le:
+    case Fn::Gt:
+    case Fn::Ge: unify(0); return compare(fn, x[0], x[1]);
     case Fn::And: return truth(x[0]) && truth(x[1]);
     case Fn::Or: return truth(x[0]) || truth(x[1]);
     case Fn::Not: return !truth(x[0]);
@@ -218,7 +225,9 @@ Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
       return select(x[0] < like(x[0], 0), x[0] * x[1], x[0]);
     }
     case Fn::Neg: unify(0); return is_float(x[0]) ? x[0] * like(x[0], -1) : 0 - x[0];
-    case Fn::Abs: unify(0); return is_float(x[0]) ? Halide::abs(x[0]) : select(x[0] < 0, 0 - x[0], x[0]);
+    case Fn::Abs:
+      unify(0);
+      return is_float(x[0]) ? Halide::abs(x[0]) : select(x[0] < 0, 0 - x[0], x[0]);
     case Fn::Relu: unify(0); return select(x[0] < like(x[0], 0), like(x[0], 0), x[0]);
     case Fn::Floor: unify(0); return is_float(x[0]) ? Halide::floor(x[0]) : x[0];
     case Fn::Round: unify(0); return is_float(x[0]) ? Halide::round(x[0]) : x[0];
@@ -254,7 +263,9 @@ Expr decode(Dtype dtype, Expr raw, Expr coordinate) {
       const Expr sign = (wide & 0x8000u) << 16, rest = wide & 0x7fffu;
       const Expr finite = reinterpret<float>(rest << 13) * 5.192296858534828e33f;
       const Expr special = reinterpret<float>((rest << 13) | 0x7f800000u);
-      return reinterpret<float>(reinterpret<std::uint32_t>(select(rest >= Halide::cast<std::uint32_t>(0x7c00), special, finite)) | sign);
+      return reinterpret<float>(reinterpret<std::uint32_t>(select(
+                                    rest >= Halide::cast<std::uint32_t>(0x7c00), special, finite)) |
+                                sign);
     }
     case Dtype::U8:
     case Dtype::I8: return cast<int>(raw);

@@ -11,6 +11,8 @@
 #include <llvm/Support/MemoryBuffer.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +27,7 @@
 
 #include "codegen/asserts.h"
 #include "codegen/scratch.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -73,13 +75,33 @@ void add_mathematics(Symbols& to) {
   using Unary = Real (*)(Real);
   using Binary = Real (*)(Real, Real);
   const std::pair<const char*, Unary> one[] = {
-      {"exp", std::exp},     {"exp2", std::exp2},   {"expm1", std::expm1}, {"log", std::log},
-      {"log2", std::log2},   {"log10", std::log10}, {"log1p", std::log1p}, {"sin", std::sin},
-      {"cos", std::cos},     {"tan", std::tan},     {"asin", std::asin},   {"acos", std::acos},
-      {"atan", std::atan},   {"sinh", std::sinh},   {"cosh", std::cosh},   {"tanh", std::tanh},
-      {"asinh", std::asinh}, {"acosh", std::acosh}, {"atanh", std::atanh}, {"erf", std::erf},
-      {"sqrt", std::sqrt},   {"floor", std::floor}, {"ceil", std::ceil},   {"trunc", std::trunc},
-      {"round", std::round}, {"rint", std::rint},   {"nearbyint", std::nearbyint},
+      {"exp", std::exp},
+      {"exp2", std::exp2},
+      {"expm1", std::expm1},
+      {"log", std::log},
+      {"log2", std::log2},
+      {"log10", std::log10},
+      {"log1p", std::log1p},
+      {"sin", std::sin},
+      {"cos", std::cos},
+      {"tan", std::tan},
+      {"asin", std::asin},
+      {"acos", std::acos},
+      {"atan", std::atan},
+      {"sinh", std::sinh},
+      {"cosh", std::cosh},
+      {"tanh", std::tanh},
+      {"asinh", std::asinh},
+      {"acosh", std::acosh},
+      {"atanh", std::atanh},
+      {"erf", std::erf},
+      {"sqrt", std::sqrt},
+      {"floor", std::floor},
+      {"ceil", std::ceil},
+      {"trunc", std::trunc},
+      {"round", std::round},
+      {"rint", std::rint},
+      {"nearbyint", std::nearbyint},
       {"roundeven", std::nearbyint}};  // the same in the default rounding mode
   const std::pair<const char*, Binary> two[] = {{"pow", std::pow},
                                                 {"atan2", std::atan2},

@@ -6,8 +6,8 @@
 
 #include "ir/checks.h"
 #include "ir/contraction.h"
-#include "ir/error.h"
 #include "ir/region.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -17,22 +17,14 @@ using runtime::Buffer;
 
 runtime::Type stored_as(Dtype dtype) {
   switch (dtype) {
-    case Dtype::F32:
-      return runtime::Type::f32;
-    case Dtype::BF16:
-      return runtime::Type::bf16;
-    case Dtype::F16:
-      return runtime::Type::f16;
-    case Dtype::I32:
-      return runtime::Type::i32;
-    case Dtype::U8:
-      return runtime::Type::u8;
-    case Dtype::I8:
-      return runtime::Type::i8;
-    case Dtype::I4:
-      return runtime::Type::i4;
-    case Dtype::Bool:
-      return runtime::Type::boolean;
+    case Dtype::F32: return runtime::Type::f32;
+    case Dtype::BF16: return runtime::Type::bf16;
+    case Dtype::F16: return runtime::Type::f16;
+    case Dtype::I32: return runtime::Type::i32;
+    case Dtype::U8: return runtime::Type::u8;
+    case Dtype::I8: return runtime::Type::i8;
+    case Dtype::I4: return runtime::Type::i4;
+    case Dtype::Bool: return runtime::Type::boolean;
   }
   return runtime::Type::f32;
 }
@@ -45,18 +37,12 @@ Dtype between(Dtype dtype) {
 runtime::SizeTerm::Kind kind_of(ExtentTerm::Kind kind) {
   using To = runtime::SizeTerm::Kind;
   switch (kind) {
-    case ExtentTerm::Kind::Number:
-      return To::number;
-    case ExtentTerm::Kind::Axis:
-      return To::symbol;
-    case ExtentTerm::Kind::Add:
-      return To::add;
-    case ExtentTerm::Kind::Sub:
-      return To::sub;
-    case ExtentTerm::Kind::Mul:
-      return To::mul;
-    case ExtentTerm::Kind::Div:
-      return To::div;
+    case ExtentTerm::Kind::Number: return To::number;
+    case ExtentTerm::Kind::Axis: return To::symbol;
+    case ExtentTerm::Kind::Add: return To::add;
+    case ExtentTerm::Kind::Sub: return To::sub;
+    case ExtentTerm::Kind::Mul: return To::mul;
+    case ExtentTerm::Kind::Div: return To::div;
   }
   return To::number;
 }

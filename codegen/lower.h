@@ -58,8 +58,8 @@ struct Special {
 };
 
 // One result that is a sum of products, with its accumulators in registers; nothing if it is not one.
-std::optional<Special> lower_contraction(const Source& source, Signature& signature, const Result& result,
-                                         int number);
+std::optional<Special> lower_contraction(const Source& source, Signature& signature,
+                                         const Result& result, int number);
 
 // Of a kernel that carries: `absorb` adds blocks to the state, `recall` the state to a tile's
 // accumulators (runtime::Tiled).

@@ -13,7 +13,7 @@
 #include "codegen/lower.h"
 #include "codegen/predicate.h"
 #include "ir/checks.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -142,8 +142,8 @@ class Lowering {
     for (const NodeId id : kernel.results)
       step.plain.results.push_back(layout_.places.at(id).buffer);
     step.plain.divisible = kernel.results.size() == 1 && separable > 0;
-    step.plain.excludes = kernel.results.size() == 1 && kernel.column == kNone &&
-                          excludes(kernel.results[0], from);
+    step.plain.excludes =
+        kernel.results.size() == 1 && kernel.column == kNone && excludes(kernel.results[0], from);
     return step;
   }
 
@@ -196,7 +196,7 @@ class Lowering {
       loop.members = kernel.members;
     }
     if (!functions.prepare.outputs.empty())
-        loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
+      loop.prepare.arguments = emit(functions.prepare, symbol(kernel.name, "_prepare"));
     loop.step.arguments = emit(functions.step, symbol(kernel.name, ""));
     if (functions.revisit)
       loop.revisit.arguments = emit(*functions.revisit, symbol(kernel.name, "_revisit"));
@@ -227,10 +227,10 @@ class Lowering {
   Tiled::Result along(const Kernel& kernel, const Region& region, NodeId id) const {
     Tiled::Result result{layout_.places.at(id).buffer, {}};
     for (const AxisId axis : layout_.places.at(id).layout)
-      result.along.push_back(
-          axis == kernel.row      ? Tiled::kRows
-          : axis == kernel.column ? Tiled::kColumns
-                                  : position(region.batch, axis).value_or(Tiled::kWhole));
+      result.along.push_back(axis == kernel.row ? Tiled::kRows
+                             : axis == kernel.column
+                                 ? Tiled::kColumns
+                                 : position(region.batch, axis).value_or(Tiled::kWhole));
     return result;
   }
 

@@ -23,7 +23,7 @@
 #include "codegen/staging.h"
 #include "codegen/targets.h"
 #include "codegen/whole_vectors.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {

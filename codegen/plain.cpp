@@ -10,7 +10,7 @@
 #include "codegen/column_fold.h"
 #include "codegen/lower.h"
 #include "codegen/row_sum.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -28,21 +28,37 @@ bool is_fold(const Node& node) {
 }
 
 Expr lowest(const Halide::Type& type) {
-  return type.is_float() ? Halide::Internal::make_const(type, -std::numeric_limits<double>::infinity())
-                         : type.min();
+  return type.is_float()
+             ? Halide::Internal::make_const(type, -std::numeric_limits<double>::infinity())
+             : type.min();
 }
 
 Expr highest(const Halide::Type& type) {
-  return type.is_float() ? Halide::Internal::make_const(type, std::numeric_limits<double>::infinity())
-                         : type.max();
+  return type.is_float()
+             ? Halide::Internal::make_const(type, std::numeric_limits<double>::infinity())
+             : type.max();
 }
 
 // Some tens of operations a number.
 bool is_transcendental(Fn fn) {
   switch (fn) {
-    case Fn::Pow: case Fn::Exp: case Fn::Exp2: case Fn::Log: case Fn::Log1p: case Fn::Tanh:
-    case Fn::Sigmoid: case Fn::Elu: case Fn::Gelu: case Fn::Erf: case Fn::Sin: case Fn::Cos:
-    case Fn::Asin: case Fn::Acos: case Fn::Atan: case Fn::Acosh: case Fn::Atanh: return true;
+    case Fn::Pow:
+    case Fn::Exp:
+    case Fn::Exp2:
+    case Fn::Log:
+    case Fn::Log1p:
+    case Fn::Tanh:
+    case Fn::Sigmoid:
+    case Fn::Elu:
+    case Fn::Gelu:
+    case Fn::Erf:
+    case Fn::Sin:
+    case Fn::Cos:
+    case Fn::Asin:
+    case Fn::Acos:
+    case Fn::Atan:
+    case Fn::Acosh:
+    case Fn::Atanh: return true;
     default: return false;
   }
 }
@@ -51,8 +67,13 @@ bool is_transcendental(Fn fn) {
 class Nest {
  public:
   Nest(const Source& source, Signature& signature, const Result& result, bool exact, int number)
-      : source_(source), graph_(source.graph), signature_(signature), result_(result.node), place_(result.place),
-        emitter_(source.graph, exact), suffix_("_" + std::to_string(number)) {
+      : source_(source),
+        graph_(source.graph),
+        signature_(signature),
+        result_(result.node),
+        place_(result.place),
+        emitter_(source.graph, exact),
+        suffix_("_" + std::to_string(number)) {
     emitter_.extent = [&](AxisId axis) { return signature_.extent(axis); };
     emitter_.checked = source.checked;
     emitter_.resolve = [this](NodeId id, const ScopePtr& scope) { return resolve(id, scope); };
@@ -70,10 +91,12 @@ class Nest {
     if (place.dtype == Dtype::I4 && !vars.empty()) {
       // Two elements to a byte; past an odd end the last one again, which nobody reads.
       scope->at[place.layout.back()] = vars[0] * 2;
-      const ScopePtr odd = emitter_.with(scope, place.layout.back(),
-                                         Halide::min(vars[0] * 2 + 1, signature_.extent(place.layout.back()) - 1));
-      out(vars) = encode(place.dtype, emitter_.value(result_, scope)) |
-                  (encode(place.dtype, emitter_.value(result_, odd)) << Halide::cast<std::uint8_t>(4));
+      const ScopePtr odd =
+          emitter_.with(scope, place.layout.back(),
+                        Halide::min(vars[0] * 2 + 1, signature_.extent(place.layout.back()) - 1));
+      out(vars) =
+          encode(place.dtype, emitter_.value(result_, scope)) |
+          (encode(place.dtype, emitter_.value(result_, odd)) << Halide::cast<std::uint8_t>(4));
     } else {
       const Expr value = emitter_.value(result_, scope);
       out(vars) = encode(place.dtype, emitter_.marked(result_, source_.leaves, value, scope));
@@ -90,18 +113,19 @@ class Nest {
     Func func;
     std::vector<AxisId> axes;  // of the Func's arguments, fastest first
     Halide::RVar r;
-    std::set<NodeId> inner;    // folds that its update calls
+    std::set<NodeId> inner;     // folds that its update calls
     std::vector<Func> helpers;  // computed where it is, for it alone
     bool plain_sum = false;
   };
-
 
   Expr resolve(NodeId id, const ScopePtr& scope) {
     if (source_.leaves[id]) return signature_.load(id, scope, {});
     const Node& node = graph_.node(id);
     if (!is_fold(node) || is_multiple(graph_, id)) return {};
-    if (!users_.empty()) users_.back()->insert(id);
-    else direct_.insert(id);
+    if (!users_.empty())
+      users_.back()->insert(id);
+    else
+      direct_.insert(id);
     const Fold& fold = folds_.contains(id) ? folds_.at(id) : define(id);
     std::vector<Expr> at;
     for (const AxisId axis : fold.axes) at.push_back(scope->at[axis]);
@@ -145,12 +169,13 @@ class Nest {
   }
 
   Expr term(const Node& node, const ScopePtr& scope, AxisId axis, const Expr& at, bool sum) {
-    const Dtype dtype = std::holds_alternative<Reduce>(node.op) &&
-                                std::get<Reduce>(node.op).fn == ReduceFn::ArgMax
-                            ? graph_.node(node.inputs[0]).type.dtype
-                            : node.type.dtype;
+    const Dtype dtype =
+        std::holds_alternative<Reduce>(node.op) && std::get<Reduce>(node.op).fn == ReduceFn::ArgMax
+            ? graph_.node(node.inputs[0]).type.dtype
+            : node.type.dtype;
     const Halide::Type type = emitter_.type(dtype);
-    const Expr x = Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
+    const Expr x =
+        Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
     // Halide loops only along what is mentioned, and an empty axis must leave the identity.
     if (graph_.node(node.inputs[0]).type.has(axis)) return x;
     return Halide::select(at >= 0, x, Halide::Internal::make_zero(type));
@@ -176,7 +201,8 @@ class Nest {
         const Expr best = f(vars)[0], index = f(vars)[1];
         // -inf and NaN are never chosen; any integer may be.
         const Expr better = type.is_float() ? x > best : x > best || index < 0;
-        f(vars) = Halide::Tuple(Halide::select(better, x, best), Halide::select(better, r.x, index));
+        f(vars) =
+            Halide::Tuple(Halide::select(better, x, best), Halide::select(better, r.x, index));
         break;
       }
     }
@@ -203,7 +229,8 @@ class Nest {
             const std::vector<Var>& vars) {
     const NodeId degree = graph_.axis(op.axis).degree;
     const Expr places = signature_.extent(op.into), extent = signature_.extent(op.axis);
-    const Expr size = degree == kNone ? extent : Halide::clamp(emitter_.value(degree, scope), 0, extent);
+    const Expr size =
+        degree == kNone ? extent : Halide::clamp(emitter_.value(degree, scope), 0, extent);
     const Dtype dtype = graph_.node(node.inputs[0]).type.dtype;
     const Halide::Type type = emitter_.type(dtype == Dtype::Bool ? Dtype::I32 : dtype);
     const auto at = std::ranges::find(fold.axes, op.into) - fold.axes.begin();
@@ -220,7 +247,8 @@ class Nest {
       arguments.insert(arguments.end(), others.begin(), others.end());
       return Expr(row(arguments));
     };
-    const Func bound = bound_of_best(fold, x, type, {places, extent, size}, others, node.inputs[0], op);
+    const Func bound =
+        bound_of_best(fold, x, type, {places, extent, size}, others, node.inputs[0], op);
 
     RDom r(0, places, 0, extent, "top" + suffix_);
     if (degree != kNone) r.where(r.y < size);
@@ -265,9 +293,9 @@ class Nest {
   }
 
   // At least as many elements as there are places are no less than this.
-  Func bound_of_best(Fold& fold, const std::function<Expr(const Expr&)>& x, const Halide::Type& type,
-                     const Extents& of, const std::vector<Var>& others, NodeId elements,
-                     const TopK& op) {
+  Func bound_of_best(Fold& fold, const std::function<Expr(const Expr&)>& x,
+                     const Halide::Type& type, const Extents& of, const std::vector<Var>& others,
+                     NodeId elements, const TopK& op) {
     Func greatest("greatest" + fold.func.name()), bound("bound" + fold.func.name());
     const Var group("group");
     std::vector<Var> groups{group};
@@ -316,8 +344,10 @@ class Nest {
         return std::ranges::find(fold.axes, a) == fold.axes.end() || is_walked(id, a);
       });
     }
-    const bool single = folds_.size() == 1 && graph_.node(result_).type.axes.size() == folds_.begin()->second.axes.size() &&
-                        direct_.contains(result_) && !std::holds_alternative<TopK>(graph_.node(result_).op);
+    const bool single =
+        folds_.size() == 1 &&
+        graph_.node(result_).type.axes.size() == folds_.begin()->second.axes.size() &&
+        direct_.contains(result_) && !std::holds_alternative<TopK>(graph_.node(result_).op);
     if (!single) order_out(out, place, shared);
     for (auto& [id, fold] : folds_) {
       if (in_loop.contains(id)) {
@@ -353,7 +383,8 @@ class Nest {
     for (const AxisId axis : shared) order.push_back(var(axis));
     if (order.size() > 1) out.reorder(order);
     if (!place.layout.empty() && place.dtype != Dtype::I4 &&
-        (folds_.empty() || (inner && std::ranges::find(shared, place.layout.back()) == shared.end())))
+        (folds_.empty() ||
+         (inner && std::ranges::find(shared, place.layout.back()) == shared.end())))
       vectorize_last(out, place);
   }
 
@@ -387,8 +418,10 @@ class Nest {
     order.push_back(fold.r);
     order.insert(order.end(), outside.begin(), outside.end());
     fold.func.update().reorder(order);
-    if (fold.plain_sum && friendly(fold.id, fold.axes.front()) && inside.front().name() == var(fold.axes.front()).name())
-      fold.func.update().vectorize(var(fold.axes.front()), source_.target.lanes, Halide::TailStrategy::GuardWithIf);
+    if (fold.plain_sum && friendly(fold.id, fold.axes.front()) &&
+        inside.front().name() == var(fold.axes.front()).name())
+      fold.func.update().vectorize(var(fold.axes.front()), source_.target.lanes,
+                                   Halide::TailStrategy::GuardWithIf);
   }
 
   // A running sum goes from row to row, not down one column of them after the other.
@@ -403,7 +436,8 @@ class Nest {
     const AxisId first = fold.axes.front();
     if (!friendly(fold.id, first)) return;
     fold.func.update().reorder(std::vector<Halide::VarOrRVar>{var(first), fold.r});
-    fold.func.update().vectorize(var(first), source_.target.lanes, Halide::TailStrategy::GuardWithIf);
+    fold.func.update().vectorize(var(first), source_.target.lanes,
+                                 Halide::TailStrategy::GuardWithIf);
   }
 
   // A sum that is the result: a tile of accumulators in registers.
@@ -414,12 +448,14 @@ class Nest {
       return;
     }
     const AxisId x = place.layout.back();
-    const bool vector = friendly(fold.id, x) && !emitter_.exact() && fold.func.outputs() == 1 &&
-                        wide_enough(x);
+    const bool vector =
+        friendly(fold.id, x) && !emitter_.exact() && fold.func.outputs() == 1 && wide_enough(x);
     Var outer("xo"), inner("xi");
     // The fold has all of the tile's width: it must divide the axis, or it would read beyond.
     const int lanes = source_.target.lanes;
-    const int width = !vector ? 1 : signature_.fixed_extent(x) % (2 * lanes) == 0 ? 2 * lanes : lanes;
+    const int width = !vector                                         ? 1
+                      : signature_.fixed_extent(x) % (2 * lanes) == 0 ? 2 * lanes
+                                                                      : lanes;
     out.split(var(x), outer, inner, width, Halide::TailStrategy::GuardWithIf);
     if (vector) out.vectorize(inner, source_.target.lanes);
     Var rows("yo"), row("yi");

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "ir/carry.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 
@@ -393,7 +393,8 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
   // in the panel's loops alone.
   Leaves whole = context_.source.leaves;
   for (const PanelKey& key : wanted_)
-    if (key.factors.size() == 1) whole[key.factors[0].first] = panel_of(key.factors[0].first) != nullptr;
+    if (key.factors.size() == 1)
+      whole[key.factors[0].first] = panel_of(key.factors[0].first) != nullptr;
   const Product product = product_of(graph_, id, whole);
   if (product.negative) scale = -scale;
   std::vector<Factor> factors;
@@ -450,8 +451,7 @@ void Plane::fold(Func f, const std::vector<Var>& vars, ReduceFn fn, const Expr& 
         f(vars) = Halide::select(x < f(vars) || not_a_number(x), x, f(vars));
       }
       return;
-    case ReduceFn::ArgMax:
-      invariant(false, "argmax is not fused");
+    case ReduceFn::ArgMax: invariant(false, "argmax is not fused");
   }
 }
 

@@ -240,9 +240,9 @@ class Plane {
   Point point_;
   ir::NodeId defining_ = ir::kNone;
   int panel_count_ = 0;
-  bool natural_ = false;      // row operands as they lie, not packed
-  bool partial_ = false;      // it is of masked blocks alone
-  bool defer_ = false;        // product_term leaves constants in deferred_scale_
+  bool natural_ = false;  // row operands as they lie, not packed
+  bool partial_ = false;  // it is of masked blocks alone
+  bool defer_ = false;    // product_term leaves constants in deferred_scale_
   double deferred_scale_ = 1;
 };
 

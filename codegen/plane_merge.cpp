@@ -115,9 +115,7 @@ void Plane::merge_plain(const State& state, const Func& fold, const Rescale& res
     f(at) = f(at) * of->second.first(where) + fresh * of->second.second(where);
   } else {
     switch (std::get<Reduce>(graph_.node(id).op).fn) {
-      case ReduceFn::Sum:
-        f(at) += fresh;
-        break;
+      case ReduceFn::Sum: f(at) += fresh; break;
       case ReduceFn::Max:
         f(at) = !fresh.type().is_float()
                     ? Halide::max(f(at), fresh)
@@ -128,8 +126,7 @@ void Plane::merge_plain(const State& state, const Func& fold, const Rescale& res
                     ? Halide::min(f(at), fresh)
                     : Halide::select(fresh < f(at) || not_a_number(fresh), fresh, f(at));
         break;
-      case ReduceFn::ArgMax:
-        break;
+      case ReduceFn::ArgMax: break;
     }
   }
   const auto sizes = extents(state);

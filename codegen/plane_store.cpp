@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "codegen/plane.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 

@@ -173,7 +173,8 @@ Expr Plane::multiple(NodeId id, double factor, const ScopePtr& scope) {
   if (as_map(node, Fn::Where)) {
     const auto known = assumed_.find(node.inputs[0]);
     if (known != assumed_.end()) return scaled(node.inputs[known->second ? 1 : 2], factor, scope);
-    return Halide::select(emitter_.truth(node.inputs[0], scope), scaled(node.inputs[1], factor, scope),
+    return Halide::select(emitter_.truth(node.inputs[0], scope),
+                          scaled(node.inputs[1], factor, scope),
                           scaled(node.inputs[2], factor, scope));
   }
   return times(emitter_.value(id, scope));

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -55,36 +55,22 @@ bool is_whole_number(Dtype dtype) { return dtype == Dtype::Bool || ir::is_intege
 // The kind of a function of two numbers, or of bools.
 std::optional<Kind> binary(Fn fn) {
   switch (fn) {
-    case Fn::Add:
-      return Kind::add;
-    case Fn::Sub:
-      return Kind::sub;
-    case Fn::Mul:
-      return Kind::mul;
-    case Fn::Div:
-      return Kind::div;
-    case Fn::Mod:
-      return Kind::mod;
-    case Fn::Min:
-      return Kind::min;
-    case Fn::Max:
-      return Kind::max;
-    case Fn::Eq:
-      return Kind::eq;
-    case Fn::Ne:
-      return Kind::ne;
+    case Fn::Add: return Kind::add;
+    case Fn::Sub: return Kind::sub;
+    case Fn::Mul: return Kind::mul;
+    case Fn::Div: return Kind::div;
+    case Fn::Mod: return Kind::mod;
+    case Fn::Min: return Kind::min;
+    case Fn::Max: return Kind::max;
+    case Fn::Eq: return Kind::eq;
+    case Fn::Ne: return Kind::ne;
     case Fn::Lt:
-    case Fn::Gt:
-      return Kind::lt;
+    case Fn::Gt: return Kind::lt;
     case Fn::Le:
-    case Fn::Ge:
-      return Kind::le;
-    case Fn::And:
-      return Kind::logical_and;
-    case Fn::Or:
-      return Kind::logical_or;
-    default:
-      return std::nullopt;
+    case Fn::Ge: return Kind::le;
+    case Fn::And: return Kind::logical_and;
+    case Fn::Or: return Kind::logical_or;
+    default: return std::nullopt;
   }
 }
 
@@ -93,20 +79,14 @@ Maybe cast(Dtype to, const Maybe& x) {
     return apply(Kind::min, {apply(Kind::max, {x, number(low)}), number(high)});
   };
   switch (to) {
-    case Dtype::I32:
-      return x;
-    case Dtype::U8:
-      return saturate(0, 255);
-    case Dtype::I8:
-      return saturate(-128, 127);
-    case Dtype::I4:
-      return saturate(-8, 7);
-    case Dtype::Bool:
-      return apply(Kind::ne, {x, number(0)});
+    case Dtype::I32: return x;
+    case Dtype::U8: return saturate(0, 255);
+    case Dtype::I8: return saturate(-128, 127);
+    case Dtype::I4: return saturate(-8, 7);
+    case Dtype::Bool: return apply(Kind::ne, {x, number(0)});
     case Dtype::F32:
     case Dtype::BF16:
-    case Dtype::F16:
-      return std::nullopt;
+    case Dtype::F16: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -192,19 +172,13 @@ Maybe Translator::map(const ir::Map& op, const ir::Node& node) {
     case Fn::Cast:
       return is_whole_number(graph_.node(node.inputs[0]).type.dtype) ? cast(node.type.dtype, x[0])
                                                                      : std::nullopt;
-    case Fn::Where:
-      return apply(Kind::select, {x[0], x[1], x[2]});
-    case Fn::Neg:
-      return apply(Kind::neg, {x[0]});
-    case Fn::Abs:
-      return apply(Kind::abs, {x[0]});
-    case Fn::Not:
-      return apply(Kind::logical_not, {x[0]});
+    case Fn::Where: return apply(Kind::select, {x[0], x[1], x[2]});
+    case Fn::Neg: return apply(Kind::neg, {x[0]});
+    case Fn::Abs: return apply(Kind::abs, {x[0]});
+    case Fn::Not: return apply(Kind::logical_not, {x[0]});
     case Fn::Gt:
-    case Fn::Ge:
-      return apply(*binary(op.fn), {x[1], x[0]});
-    default:
-      break;
+    case Fn::Ge: return apply(*binary(op.fn), {x[1], x[0]});
+    default: break;
   }
   const std::optional<Kind> kind = binary(op.fn);
   return kind ? apply(*kind, {x[0], x[1]}) : std::nullopt;

@@ -1,5 +1,7 @@
 #include "codegen/program.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -17,7 +19,7 @@
 #include "codegen/recent.h"
 #include "codegen/source_hash.h"
 #include "codegen/targets.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/text.h"
 
 namespace fovea::codegen {

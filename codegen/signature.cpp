@@ -4,7 +4,7 @@
 
 #include "codegen/asserts.h"
 #include "codegen/signature.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 
@@ -21,7 +21,8 @@ std::vector<std::int64_t> Signature::fixed_extents(const Place& place) const {
   std::vector<std::int64_t> result;
   for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
     result.push_back(fixed_extent(*axis));
-  if (place.dtype == Dtype::I4 && !result.empty() && result[0] >= 0) result[0] = (result[0] + 1) / 2;
+  if (place.dtype == Dtype::I4 && !result.empty() && result[0] >= 0)
+    result[0] = (result[0] + 1) / 2;
   return result;
 }
 
@@ -47,7 +48,8 @@ Halide::ImageParam Signature::buffer(int index, Halide::Type type,
   const int key = kind == Kind::buffer ? index : -1 - static_cast<int>(kind);
   auto at = buffers_.find(key);
   if (at == buffers_.end()) {
-    Halide::ImageParam image(type, static_cast<int>(extents.size()), "b" + std::to_string(key + 100));
+    Halide::ImageParam image(type, static_cast<int>(extents.size()),
+                             "b" + std::to_string(key + 100));
     promise(image, extents, true);
     at = buffers_.emplace(key, image).first;
     halide_.push_back(image);
@@ -66,8 +68,8 @@ Expr Signature::load(NodeId leaf, const ScopePtr& scope, const std::vector<AxisI
     if (std::ranges::find(clamped, *axis) == clamped.end())
       coordinate = within(coordinate, 0, Halide::max(extent(*axis), 1) - 1);  // of empty ones: 0
     else
-      coordinate = Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate,
-                               extent(*axis) - 1);
+      coordinate =
+          Halide::min(*axis == steady ? Halide::likely(coordinate) : coordinate, extent(*axis) - 1);
     at.push_back(coordinate);
   }
   Expr fastest = at.empty() ? Expr(0) : at[0];

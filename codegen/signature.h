@@ -40,7 +40,7 @@ class Signature {
 
   std::vector<Halide::Argument> halide() const { return halide_; }
   std::vector<runtime::Argument> runtime() const;
-  std::int64_t fixed_extent(ir::AxisId axis) const;  // -1 if not fixed
+  std::int64_t fixed_extent(ir::AxisId axis) const;                   // -1 if not fixed
   std::vector<std::int64_t> fixed_extents(const Place& place) const;  // fastest first
 
  private:

@@ -8,7 +8,7 @@
 #include <functional>
 #include <utility>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "runtime/program.h"
 
 namespace fovea::codegen {

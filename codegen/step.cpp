@@ -9,7 +9,7 @@
 #include "codegen/asserts.h"
 #include "codegen/lengths.h"
 #include "codegen/plane.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::codegen {
 namespace {
@@ -41,15 +41,14 @@ class RowsAcross final : public Plane {
   int step() const {
     const bool folds_rows = std::ranges::any_of(
         context_.region.reductions, [](const PlaneReduction& each) { return !each.over_columns; });
-    return folds_rows ? std::lcm(tiling_.score_columns, tiling_.value_rows)
-                      : tiling_.score_columns;
+    return folds_rows ? std::lcm(tiling_.score_columns, tiling_.value_rows) : tiling_.score_columns;
   }
 
   // How many such steps block n has.
   Expr walked(const Expr& n) { return (columns_of(n) + step() - 1) / step(); }
 
-  void define_contraction(Contraction& result, NodeId id, double scale, const std::vector<Var>& vars,
-                          std::vector<Expr>& guards) override {
+  void define_contraction(Contraction& result, NodeId id, double scale,
+                          const std::vector<Var>& vars, std::vector<Expr>& guards) override {
     const Node& node = graph_.node(id);
     const Reduce& reduce = std::get<Reduce>(node.op);
     RDom d(0, signature_.extent(reduce.axis), "d" + std::to_string(id));
@@ -58,7 +57,8 @@ class RowsAcross final : public Plane {
     if (reduce.fn == ReduceFn::Sum && is_float(node.type.dtype)) {
       term = product_term(node.inputs[0], scale, guards);
     } else {
-      term = Halide::cast(emitter_.type(node.type.dtype), emitter_.value(node.inputs[0], point_.scope));
+      term = Halide::cast(emitter_.type(node.type.dtype),
+                          emitter_.value(node.inputs[0], point_.scope));
       invariant(scale == 1, "only sums are scaled");
     }
     fold(result.func, vars, reduce.fn, term);
@@ -162,7 +162,8 @@ class RowsAcross final : public Plane {
     c.where(c.x < columns_of(c.y));
     const Var r("r");
     std::vector<Var> vars;
-    for (auto axis = parts.features.rbegin(); axis != parts.features.rend(); ++axis) vars.push_back(var(*axis));
+    for (auto axis = parts.features.rbegin(); axis != parts.features.rend(); ++axis)
+      vars.push_back(var(*axis));
     vars.push_back(r);
     for (const AxisId axis : inner) vars.push_back(var(axis));
     std::vector<AxisId> all = inner;
@@ -189,8 +190,8 @@ class RowsAcross final : public Plane {
     keep({&reduction, inner, parts.features, -1}, f);
   }
 
-  void schedule_over_columns(Func f, const std::vector<AxisId>& features, const std::vector<AxisId>& inner,
-                             RDom c) {
+  void schedule_over_columns(Func f, const std::vector<AxisId>& features,
+                             const std::vector<AxisId>& inner, RDom c) {
     const Var r("r"), ri("ri"), ro("ro"), ei("ei"), eo("eo");
     std::vector<Halide::VarOrRVar> outside;
     f.compute_root().bound_storage(r, room());
@@ -201,17 +202,24 @@ class RowsAcross final : public Plane {
       f.vectorize(r, tiling_.lanes);
       std::vector<Halide::VarOrRVar> order{ri, c.x, ro, c.y};
       order.insert(order.end(), outside.begin(), outside.end());
-      f.update().split(r, ro, ri, tiling_.fold_rows).reorder(order).vectorize(ri, tiling_.lanes).unroll(ri);
+      f.update()
+          .split(r, ro, ri, tiling_.fold_rows)
+          .reorder(order)
+          .vectorize(ri, tiling_.lanes)
+          .unroll(ri);
       return;
     }
     const Var e = var(features.back());
     const Columns columns = value_columns(features.back());
     if (columns.lanes > 1) f.vectorize(e, columns.lanes, columns.tail);
     std::vector<Halide::VarOrRVar> order{ei, ri, c.x, c.y, ro, eo};
-    for (auto axis = features.rbegin() + 1; axis != features.rend(); ++axis) order.push_back(var(*axis));
+    for (auto axis = features.rbegin() + 1; axis != features.rend(); ++axis)
+      order.push_back(var(*axis));
     order.insert(order.end(), outside.begin(), outside.end());
     auto update = f.update();
-    update.split(r, ro, ri, tiling_.value_rows).split(e, eo, ei, columns.width, columns.tail).reorder(order);
+    update.split(r, ro, ri, tiling_.value_rows)
+        .split(e, eo, ei, columns.width, columns.tail)
+        .reorder(order);
     if (columns.lanes > 1) update.vectorize(ei, columns.lanes);
     update.unroll(ei).unroll(ri);
   }
@@ -225,7 +233,8 @@ class RowsAcross final : public Plane {
   Columns value_columns(AxisId feature) const {
     const std::int64_t extent = signature_.fixed_extent(feature);
     for (int width = tiling_.value_columns; width >= tiling_.lanes; width /= 2)
-      if (extent >= 0 && extent % width == 0) return {width, tiling_.lanes, Halide::TailStrategy::RoundUp};
+      if (extent >= 0 && extent % width == 0)
+        return {width, tiling_.lanes, Halide::TailStrategy::RoundUp};
     if (extent > 0 && extent < tiling_.lanes && (extent & (extent - 1)) == 0)
       return {int(extent), int(extent), Halide::TailStrategy::RoundUp};
     return {tiling_.lanes, tiling_.lanes, Halide::TailStrategy::GuardWithIf};
@@ -297,7 +306,8 @@ class RowsAcross final : public Plane {
     const Columns columns = value_columns(features.back());
     std::vector<Halide::VarOrRVar> order{ei, c.y, c.x, eo, c.z};
     for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
-      if (*axis != column_ && *axis != features.back() && !context_.is_batch(*axis)) order.push_back(var(*axis));
+      if (*axis != column_ && *axis != features.back() && !context_.is_batch(*axis))
+        order.push_back(var(*axis));
     order.push_back(c.w);
     auto update = f.update();
     update.split(e, eo, ei, columns.width, columns.tail).reorder(order);

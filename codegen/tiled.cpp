@@ -8,7 +8,7 @@
 #include <numbers>
 
 #include "ir/deciding.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -263,8 +263,8 @@ std::set<NodeId> plain_maxima(const TiledContext& context) {
 
 TiledFunctions lower_tiled(const Source& source, const Kernel& kernel, const Region& region,
                            const std::function<int(runtime::Buffer)>& add) {
-  TiledContext context{source, kernel, region, tiling_of(kernel, source.target), add, {}, {},
-                       decided_alike(source.graph, kernel)};
+  TiledContext context{source, kernel, region, tiling_of(kernel, source.target),
+                       add,    {},     {},     decided_alike(source.graph, kernel)};
   context.plain = plain_maxima(context);
   for (const NodeId id : unguarded_maxima(source.graph, kernel.results, source.leaves))
     context.unguarded.insert(id);

@@ -104,8 +104,8 @@ Expr Walk::chunk() const { return now_.chunk > 0 ? Expr(Var("c")) : Expr(); }
 ScopePtr Walk::scope_at(const Dims& dims, const Expr& local) {
   ScopePtr scope = scope_of(dims);
   const Expr last = Halide::max(signature_.extent(axis_), 1) - 1;
-  scope->at[axis_] = now_.whole ? position(local)
-                                : promised(Halide::min(position(local), degree() - 1), 0, last);
+  scope->at[axis_] =
+      now_.whole ? position(local) : promised(Halide::min(position(local), degree() - 1), 0, last);
   return scope;
 }
 

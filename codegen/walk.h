@@ -53,7 +53,7 @@ class Walk {
   struct Folded {
     Halide::Func func;
     Dims dims;
-    int index = -1;    // of a Tuple whose first element is the maximum
+    int index = -1;  // of a Tuple whose first element is the maximum
   };
   // A sum's term: what lacks its fastest axis, and what has it.
   struct Term {

@@ -18,10 +18,8 @@ bool is_elementwise(llvm::Intrinsic::ID id) {
     case llvm::Intrinsic::ceil:
     case llvm::Intrinsic::trunc:
     case llvm::Intrinsic::nearbyint:
-    case llvm::Intrinsic::rint:
-      return true;
-    default:
-      return false;
+    case llvm::Intrinsic::rint: return true;
+    default: return false;
   }
 }
 

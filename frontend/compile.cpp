@@ -14,6 +14,7 @@
 #include "frontend/explain.h"
 #include "frontend/far_tensors.h"
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "passes/extents.h"
 #include "passes/pipeline.h"
 
@@ -71,50 +72,32 @@ void check_options(const ir::Graph& graph, const Options& options) {
 
 runtime::Type type_of(Dtype dtype) {
   switch (dtype) {
-    case Dtype::F32:
-      return runtime::Type::f32;
-    case Dtype::BF16:
-      return runtime::Type::bf16;
-    case Dtype::F16:
-      return runtime::Type::f16;
-    case Dtype::I32:
-      return runtime::Type::i32;
-    case Dtype::U8:
-      return runtime::Type::u8;
-    case Dtype::I8:
-      return runtime::Type::i8;
-    case Dtype::I4:
-      return runtime::Type::i4;
-    case Dtype::Bool:
-      return runtime::Type::boolean;
+    case Dtype::F32: return runtime::Type::f32;
+    case Dtype::BF16: return runtime::Type::bf16;
+    case Dtype::F16: return runtime::Type::f16;
+    case Dtype::I32: return runtime::Type::i32;
+    case Dtype::U8: return runtime::Type::u8;
+    case Dtype::I8: return runtime::Type::i8;
+    case Dtype::I4: return runtime::Type::i4;
+    case Dtype::Bool: return runtime::Type::boolean;
   }
   return runtime::Type::f32;
 }
 
 Code code_of(runtime::Code code) {
   switch (code) {
-    case runtime::Code::syntax_error:
-      return Code::syntax_error;
-    case runtime::Code::dimension_mismatch:
-      return Code::dimension_mismatch;
-    case runtime::Code::empty_input:
-      return Code::empty_input;
-    case runtime::Code::invalid_input:
-      return Code::invalid_input;
+    case runtime::Code::syntax_error: return Code::syntax_error;
+    case runtime::Code::dimension_mismatch: return Code::dimension_mismatch;
+    case runtime::Code::empty_input: return Code::empty_input;
+    case runtime::Code::invalid_input: return Code::invalid_input;
     case runtime::Code::input_too_large:
-    case runtime::Code::needs_wide_indices:
-      return Code::input_too_large;
-    case runtime::Code::invalid_config:
-      return Code::invalid_config;
-    case runtime::Code::out_of_bounds:
-      return Code::out_of_bounds;
-    case runtime::Code::numerical_instability:
-      return Code::numerical_instability;
-    case runtime::Code::unsupported:
-      return Code::unsupported;
+    case runtime::Code::needs_wide_indices: return Code::input_too_large;
+    case runtime::Code::invalid_config: return Code::invalid_config;
+    case runtime::Code::out_of_bounds: return Code::out_of_bounds;
+    case runtime::Code::numerical_instability: return Code::numerical_instability;
+    case runtime::Code::unsupported: return Code::unsupported;
     case runtime::Code::ok:
-    case runtime::Code::internal:
-      break;
+    case runtime::Code::internal: break;
   }
   return Code::internal;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fovea/view.h"
+#include "ir/require.h"
 
 namespace fovea {
 namespace {

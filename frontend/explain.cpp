@@ -1,5 +1,7 @@
 #include "frontend/explain.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -12,9 +14,9 @@
 #include "codegen/lower_program.h"
 #include "frontend/named_planes.h"
 #include "ir/carry.h"
-#include "ir/error.h"
 #include "ir/extent.h"
 #include "ir/region.h"
+#include "ir/require.h"
 #include "passes/extents.h"
 #include "runtime/block_list.h"
 #include "runtime/parts.h"

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "passes/extents.h"
 
 namespace fovea::frontend {

@@ -1,10 +1,13 @@
 // Numbers that callers want to be told of before they are computed with.
+#include <fmt/format.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
 #include "fovea/view.h"
+#include "ir/require.h"
 
 namespace fovea {
 namespace {

@@ -1,7 +1,11 @@
 #include "fovea/view.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
+
+#include "ir/require.h"
 
 namespace fovea {
 namespace {
@@ -10,17 +14,13 @@ namespace {
 int bits(Dtype dtype) {
   switch (dtype) {
     case Dtype::F32:
-    case Dtype::I32:
-      return 32;
+    case Dtype::I32: return 32;
     case Dtype::BF16:
-    case Dtype::F16:
-      return 16;
+    case Dtype::F16: return 16;
     case Dtype::U8:
     case Dtype::I8:
-    case Dtype::Bool:
-      return 8;
-    case Dtype::I4:
-      return 4;
+    case Dtype::Bool: return 8;
+    case Dtype::I4: return 4;
   }
   invariant(false, "a dtype without a size");
   return 0;
@@ -64,6 +64,10 @@ void check_reach(Dtype dtype, const Shape& shape, const Shape& strides) {
 }
 
 }  // namespace
+
+void Shape::too_large(std::uint64_t number) {
+  fail(Code::input_too_large, "a shape holds {}; expected at most {}", number, INT64_MAX);
+}
 
 void Shape::check_rank(std::string_view tensor, std::size_t rank) {
   require(rank <= static_cast<std::size_t>(kMaxRank), Code::unsupported,

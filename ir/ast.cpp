@@ -1,10 +1,14 @@
 #include "ir/ast.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
+
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {
@@ -245,7 +249,8 @@ class Parser {
       if (none) next();
     } while (accept(","));
     if (all.size() != results)
-      fail(key.at, fmt::format("{} slots", all.size()), fmt::format("one to a result, {}", results));
+      fail(key.at, fmt::format("{} slots", all.size()),
+           fmt::format("one to a result, {}", results));
     return all;
   }
 

@@ -9,9 +9,9 @@
 #include <unordered_map>
 
 #include "ir/canonical.h"
-#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/lexer.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "ir/error.h"
 #include "ir/infer.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

@@ -65,23 +65,17 @@ class Trends {
       case Fn::Min:
       case Fn::Max:
       case Fn::And:
-      case Fn::Or:
-        return together(input(0), input(1));
+      case Fn::Or: return together(input(0), input(1));
       case Fn::Sub:
       case Fn::Gt:
-      case Fn::Ge:
-        return together(input(0), reversed(input(1)));
+      case Fn::Ge: return together(input(0), reversed(input(1)));
       case Fn::Lt:
-      case Fn::Le:
-        return together(reversed(input(0)), input(1));
+      case Fn::Le: return together(reversed(input(0)), input(1));
       case Fn::Neg:
-      case Fn::Not:
-        return reversed(input(0));
+      case Fn::Not: return reversed(input(0));
       case Fn::Mul:
-      case Fn::Div:
-        return by_constant(node);
-      default:
-        return Trend::Any;
+      case Fn::Div: return by_constant(node);
+      default: return Trend::Any;
     }
   }
 

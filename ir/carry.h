@@ -2,10 +2,9 @@
 // whose term, where no mask applies, is a product of what the row brings and of what the column
 // brings.
 //
-//   sum(j, where(j <= i, sum(d, q * k), 0) * v)      term = where(…, sum(d, q[i, d] * k[j, d]) *
-//   v[j, e])
-//     = sum(d, q * state) + what lies on the diagonal,   state[d, e] = sum(j, k * v) of the blocks
-//     before
+//   o[i, e] = sum(j, where(j <= i, sum(d, q[i, d] * k[j, d]), 0) * v[j, e])
+//           = sum(d, q[i, d] * state[d, e]) + what the blocks on the diagonal add
+//   state[d, e] = sum(j, k[j, d] * v[j, e]) over the blocks before these
 //
 // Then every row sees a column block that needs no mask through one small state, and the time is
 // linear in rows and columns (Katharopoulos 2020, Sun 2023, Yang 2024).

@@ -1,5 +1,7 @@
 #include "ir/checks.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <set>
@@ -8,7 +10,7 @@
 #include <utility>
 
 #include "ir/build.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
 

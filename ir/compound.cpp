@@ -4,8 +4,8 @@
 #include <limits>
 
 #include "ir/build.h"
-#include "ir/error.h"
 #include "ir/infer.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

@@ -48,8 +48,7 @@ class Search {
       case Fn::Cast:
         if (decides) mark(node.inputs[0]);
         return;
-      default:
-        return;
+      default: return;
     }
   }
 
@@ -74,10 +73,8 @@ bool is_ordering(Fn fn) {
     case Fn::Gt:
     case Fn::Ge:
     case Fn::Min:
-    case Fn::Max:
-      return true;
-    default:
-      return false;
+    case Fn::Max: return true;
+    default: return false;
   }
 }
 

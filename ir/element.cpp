@@ -5,8 +5,8 @@
 #include <limits>
 #include <numbers>
 
-#include "ir/error.h"
 #include "ir/interpret.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {
@@ -64,22 +64,14 @@ bool apply_integer(Fn fn, std::span<const double* const> in, double* out, std::s
   const auto pair = [&](auto f) { return each_integer(in, out, count, f), true; };
   const auto one = [&](auto f) { return each(in, out, count, f), true; };
   switch (fn) {
-    case Fn::Add:
-      return pair([](I a, I b) { return a + b; });
-    case Fn::Sub:
-      return pair([](I a, I b) { return a - b; });
-    case Fn::Mul:
-      return pair([](I a, I b) { return a * b; });
-    case Fn::Div:
-      return pair(floor_divide);
-    case Fn::Mod:
-      return pair([](I a, I b) { return b == 0 ? 0 : a - floor_divide(a, b) * b; });
-    case Fn::Neg:
-      return one([](double x) { return wrap(-x); });
-    case Fn::Abs:
-      return one([](double x) { return wrap(std::fabs(x)); });
-    default:
-      return false;
+    case Fn::Add: return pair([](I a, I b) { return a + b; });
+    case Fn::Sub: return pair([](I a, I b) { return a - b; });
+    case Fn::Mul: return pair([](I a, I b) { return a * b; });
+    case Fn::Div: return pair(floor_divide);
+    case Fn::Mod: return pair([](I a, I b) { return b == 0 ? 0 : a - floor_divide(a, b) * b; });
+    case Fn::Neg: return one([](double x) { return wrap(-x); });
+    case Fn::Abs: return one([](double x) { return wrap(std::fabs(x)); });
+    default: return false;
   }
 }
 
@@ -87,24 +79,18 @@ void apply_float_pair(const Element& element, std::span<const double* const> in,
                       std::size_t count) {
   const auto pair = [&](auto f) { each(in, out, count, f); };
   switch (element.fn) {
-    case Fn::Add:
-      return pair([](double a, double b) { return a + b; });
-    case Fn::Sub:
-      return pair([](double a, double b) { return a - b; });
+    case Fn::Add: return pair([](double a, double b) { return a + b; });
+    case Fn::Sub: return pair([](double a, double b) { return a - b; });
     case Fn::Mul:
       if (!element.annihilate) return pair([](double a, double b) { return a * b; });
       return pair([](double a, double b) { return a == 0 || b == 0 ? 0 : a * b; });
     case Fn::Div:
       if (!element.annihilate) return pair([](double a, double b) { return a / b; });
       return pair([](double a, double b) { return a == 0 ? 0 : a / b; });
-    case Fn::Mod:
-      return pair(floor_modulo);
-    case Fn::Pow:
-      return pair([](double a, double b) { return std::pow(a, b); });
-    case Fn::LeakyRelu:
-      return pair([](double x, double s) { return x >= 0 ? x : s * x; });
-    default:
-      invariant(false, "an element function of two inputs");
+    case Fn::Mod: return pair(floor_modulo);
+    case Fn::Pow: return pair([](double a, double b) { return std::pow(a, b); });
+    case Fn::LeakyRelu: return pair([](double x, double s) { return x >= 0 ? x : s * x; });
+    default: invariant(false, "an element function of two inputs");
   }
 }
 
@@ -112,28 +98,17 @@ void apply_any_pair(const Element& element, std::span<const double* const> in, d
                     std::size_t count) {
   const auto pair = [&](auto f) { each(in, out, count, f); };
   switch (element.fn) {
-    case Fn::Min:
-      return pair(smaller);
-    case Fn::Max:
-      return pair(larger);
-    case Fn::Eq:
-      return pair([](double a, double b) { return a == b ? 1.0 : 0.0; });
-    case Fn::Ne:
-      return pair([](double a, double b) { return a != b ? 1.0 : 0.0; });
-    case Fn::Lt:
-      return pair([](double a, double b) { return a < b ? 1.0 : 0.0; });
-    case Fn::Le:
-      return pair([](double a, double b) { return a <= b ? 1.0 : 0.0; });
-    case Fn::Gt:
-      return pair([](double a, double b) { return a > b ? 1.0 : 0.0; });
-    case Fn::Ge:
-      return pair([](double a, double b) { return a >= b ? 1.0 : 0.0; });
-    case Fn::And:
-      return pair([](double a, double b) { return a != 0 && b != 0 ? 1.0 : 0.0; });
-    case Fn::Or:
-      return pair([](double a, double b) { return a != 0 || b != 0 ? 1.0 : 0.0; });
-    default:
-      return apply_float_pair(element, in, out, count);
+    case Fn::Min: return pair(smaller);
+    case Fn::Max: return pair(larger);
+    case Fn::Eq: return pair([](double a, double b) { return a == b ? 1.0 : 0.0; });
+    case Fn::Ne: return pair([](double a, double b) { return a != b ? 1.0 : 0.0; });
+    case Fn::Lt: return pair([](double a, double b) { return a < b ? 1.0 : 0.0; });
+    case Fn::Le: return pair([](double a, double b) { return a <= b ? 1.0 : 0.0; });
+    case Fn::Gt: return pair([](double a, double b) { return a > b ? 1.0 : 0.0; });
+    case Fn::Ge: return pair([](double a, double b) { return a >= b ? 1.0 : 0.0; });
+    case Fn::And: return pair([](double a, double b) { return a != 0 && b != 0 ? 1.0 : 0.0; });
+    case Fn::Or: return pair([](double a, double b) { return a != 0 || b != 0 ? 1.0 : 0.0; });
+    default: return apply_float_pair(element, in, out, count);
   }
 }
 
@@ -142,58 +117,32 @@ void apply_one(const Element& element, std::span<const double* const> in, double
   const auto one = [&](auto f) { each(in, out, count, f); };
   constexpr double kSqrt2 = std::numbers::sqrt2;
   switch (element.fn) {
-    case Fn::Neg:
-      return one([](double x) { return -x; });
-    case Fn::Not:
-      return one([](double x) { return x == 0 ? 1.0 : 0.0; });
-    case Fn::Abs:
-      return one([](double x) { return std::fabs(x); });
-    case Fn::Exp:
-      return one([](double x) { return std::exp(x); });
-    case Fn::Exp2:
-      return one([](double x) { return std::exp2(x); });
-    case Fn::Log:
-      return one([](double x) { return std::log(x); });
-    case Fn::Log1p:
-      return one([](double x) { return std::log1p(x); });
-    case Fn::Sqrt:
-      return one([](double x) { return std::sqrt(x); });
-    case Fn::Rsqrt:
-      return one([](double x) { return 1 / std::sqrt(x); });
-    case Fn::Tanh:
-      return one([](double x) { return std::tanh(x); });
-    case Fn::Sigmoid:
-      return one([](double x) { return 1 / (1 + std::exp(-x)); });
-    case Fn::Relu:
-      return one([](double x) { return x <= 0 ? 0.0 : x; });
-    case Fn::Elu:
-      return one([](double x) { return x > 0 ? x : std::expm1(x); });
-    case Fn::Gelu:
-      return one([](double x) { return 0.5 * x * std::erfc(-x / kSqrt2); });
-    case Fn::Erf:
-      return one([](double x) { return std::erf(x); });
-    case Fn::Sin:
-      return one([](double x) { return std::sin(x); });
-    case Fn::Cos:
-      return one([](double x) { return std::cos(x); });
-    case Fn::Asin:
-      return one([](double x) { return std::asin(x); });
-    case Fn::Acos:
-      return one([](double x) { return std::acos(x); });
-    case Fn::Atan:
-      return one([](double x) { return std::atan(x); });
-    case Fn::Acosh:
-      return one([](double x) { return std::acosh(x); });
-    case Fn::Atanh:
-      return one([](double x) { return std::atanh(x); });
-    case Fn::Floor:
-      return one([](double x) { return std::floor(x); });
-    case Fn::Round:
-      return one([](double x) { return std::nearbyint(x); });
-    case Fn::Cast:
-      return one([to = element.dtype](double x) { return round_to(to, x); });
-    default:
-      invariant(false, "an element function of one input");
+    case Fn::Neg: return one([](double x) { return -x; });
+    case Fn::Not: return one([](double x) { return x == 0 ? 1.0 : 0.0; });
+    case Fn::Abs: return one([](double x) { return std::fabs(x); });
+    case Fn::Exp: return one([](double x) { return std::exp(x); });
+    case Fn::Exp2: return one([](double x) { return std::exp2(x); });
+    case Fn::Log: return one([](double x) { return std::log(x); });
+    case Fn::Log1p: return one([](double x) { return std::log1p(x); });
+    case Fn::Sqrt: return one([](double x) { return std::sqrt(x); });
+    case Fn::Rsqrt: return one([](double x) { return 1 / std::sqrt(x); });
+    case Fn::Tanh: return one([](double x) { return std::tanh(x); });
+    case Fn::Sigmoid: return one([](double x) { return 1 / (1 + std::exp(-x)); });
+    case Fn::Relu: return one([](double x) { return x <= 0 ? 0.0 : x; });
+    case Fn::Elu: return one([](double x) { return x > 0 ? x : std::expm1(x); });
+    case Fn::Gelu: return one([](double x) { return 0.5 * x * std::erfc(-x / kSqrt2); });
+    case Fn::Erf: return one([](double x) { return std::erf(x); });
+    case Fn::Sin: return one([](double x) { return std::sin(x); });
+    case Fn::Cos: return one([](double x) { return std::cos(x); });
+    case Fn::Asin: return one([](double x) { return std::asin(x); });
+    case Fn::Acos: return one([](double x) { return std::acos(x); });
+    case Fn::Atan: return one([](double x) { return std::atan(x); });
+    case Fn::Acosh: return one([](double x) { return std::acosh(x); });
+    case Fn::Atanh: return one([](double x) { return std::atanh(x); });
+    case Fn::Floor: return one([](double x) { return std::floor(x); });
+    case Fn::Round: return one([](double x) { return std::nearbyint(x); });
+    case Fn::Cast: return one([to = element.dtype](double x) { return round_to(to, x); });
+    default: invariant(false, "an element function of one input");
   }
 }
 
@@ -205,22 +154,14 @@ double wrap(double value) {
 
 double round_to(Dtype dtype, double value) {
   switch (dtype) {
-    case Dtype::F32:
-      return value;
-    case Dtype::BF16:
-      return round_float(value, 8, -126, 127);
-    case Dtype::F16:
-      return round_float(value, 11, -14, 15);
-    case Dtype::I32:
-      return saturate(value, -2147483648.0, 2147483647.0);
-    case Dtype::U8:
-      return saturate(value, 0, 255);
-    case Dtype::I8:
-      return saturate(value, -128, 127);
-    case Dtype::I4:
-      return saturate(value, -8, 7);
-    case Dtype::Bool:
-      return value != 0 ? 1 : 0;
+    case Dtype::F32: return value;
+    case Dtype::BF16: return round_float(value, 8, -126, 127);
+    case Dtype::F16: return round_float(value, 11, -14, 15);
+    case Dtype::I32: return saturate(value, -2147483648.0, 2147483647.0);
+    case Dtype::U8: return saturate(value, 0, 255);
+    case Dtype::I8: return saturate(value, -128, 127);
+    case Dtype::I4: return saturate(value, -8, 7);
+    case Dtype::Bool: return value != 0 ? 1 : 0;
   }
   return value;
 }

@@ -1,16 +1,10 @@
-// ir/error.h — the two kinds of failure.
-//
-// The user's: `require`, thrown as fovea::Error with a code; the message names the tensor or option,
-// what was found and what was expected. Ours: `invariant`, which prints file and line and aborts.
+// ir/error.h — what Fovea throws: an error with a code, whose message names the tensor or option,
+// what was found and what was expected.
 #pragma once
 
-#include <fmt/format.h>
-
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace fovea {
 
@@ -39,22 +33,5 @@ class Error : public std::runtime_error {
  private:
   Code code_;
 };
-
-template <class... Args>
-[[noreturn]] void fail(Code code, fmt::format_string<Args...> format, Args&&... args) {
-  throw Error(code, fmt::format(format, std::forward<Args>(args)...));
-}
-
-template <class... Args>
-void require(bool holds, Code code, fmt::format_string<Args...> format, Args&&... args) {
-  if (!holds) fail(code, format, std::forward<Args>(args)...);
-}
-
-[[noreturn]] void invariant_failed(std::string_view what, const std::source_location& where);
-
-inline void invariant(bool holds, std::string_view what,
-                      const std::source_location& where = std::source_location::current()) {
-  if (!holds) invariant_failed(what, where);
-}
 
 }  // namespace fovea

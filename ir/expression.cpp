@@ -11,26 +11,20 @@ namespace {
 
 int level_of(Fn fn) {
   switch (fn) {
-    case Fn::Or:
-      return 0;
-    case Fn::And:
-      return 1;
+    case Fn::Or: return 0;
+    case Fn::And: return 1;
     case Fn::Eq:
     case Fn::Ne:
     case Fn::Lt:
     case Fn::Le:
     case Fn::Gt:
-    case Fn::Ge:
-      return 2;
+    case Fn::Ge: return 2;
     case Fn::Add:
-    case Fn::Sub:
-      return 3;
+    case Fn::Sub: return 3;
     case Fn::Mul:
     case Fn::Div:
-    case Fn::Mod:
-      return 4;
-    default:
-      return kPostfixLevel;
+    case Fn::Mod: return 4;
+    default: return kPostfixLevel;
   }
 }
 

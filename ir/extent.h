@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "ir/error.h"
 #include "ir/graph.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 

@@ -1,12 +1,14 @@
 // Extents of axes from the shapes of inputs and the caller's sizes, and what they make.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
 
-#include "ir/error.h"
 #include "ir/extent.h"
 #include "ir/infer.h"
 #include "ir/interpret.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

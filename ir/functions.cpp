@@ -1,5 +1,7 @@
 #include "ir/functions.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 

@@ -4,9 +4,9 @@
 #include <cmath>
 #include <optional>
 
-#include "ir/error.h"
 #include "ir/geometry_functions.h"
 #include "ir/geometry_models.h"
+#include "ir/require.h"
 
 namespace fovea {
 

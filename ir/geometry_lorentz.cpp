@@ -1,7 +1,7 @@
 // The hyperboloid (ir/geometry.h).
-#include "ir/error.h"
 #include "ir/geometry_models.h"
 #include "ir/geometry_value.h"
+#include "ir/require.h"
 
 namespace fovea::ir::geometry {
 namespace {

@@ -1,10 +1,12 @@
 // The Poincaré ball (ir/geometry.h). What depends on both points is written by |x - y|², the one
 // sum over coordinates that keeps its digits next to the border.
+#include <fmt/format.h>
+
 #include <limits>
 
-#include "ir/error.h"
 #include "ir/geometry_models.h"
 #include "ir/geometry_value.h"
+#include "ir/require.h"
 
 namespace fovea::ir::geometry {
 namespace {

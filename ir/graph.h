@@ -60,6 +60,7 @@ struct Index {
   bool operator==(const Index&) const = default;
 };
 
+// clang-format off
 enum class Fn : std::uint8_t {
   // two inputs
   Add, Sub, Mul, Div, Mod, Pow, Min, Max, Eq, Ne, Lt, Le, Gt, Ge, And, Or, LeakyRelu,
@@ -69,6 +70,7 @@ enum class Fn : std::uint8_t {
   Neg, Not, Abs, Exp, Exp2, Log, Log1p, Sqrt, Rsqrt, Tanh, Sigmoid, Relu, Elu, Gelu, Erf,
   Sin, Cos, Asin, Acos, Atan, Acosh, Atanh, Floor, Round, Cast  // Cast: to the node's dtype
 };
+// clang-format on
 
 std::string_view name(Fn fn);  // the operator or function of the text form: "+", "where", "exp"
 int arity(Fn fn);
@@ -156,20 +158,27 @@ enum class Lanes : std::uint8_t { Rows, Columns };
 struct Kernel {
   std::string name;
   std::vector<NodeId> results;
-  AxisId row = kNone;      // the pair plane that it walks in tiles, or kNone for a kernel off the plane
-  AxisId column = kNone;   // without a row: an axis that it walks for each point of its one result
-  NodeId visible = kNone;  // bool node: where it is false nothing contributes; kNone: everything may
-  NodeId solid = kNone;    // bool node: where it is true no mask has to be applied; kNone: never needed
-  bool carries = false;    // solid blocks reach later rows through a state (ir/carry.h)
-  int row_tile = 0;        // rows of a tile, 0 until `tile` has run
-  int column_block = 0;    // columns of a block
-  int chunk = 0;           // blocks of a step
+  // The axes of the pair plane that it walks in tiles. Off the plane there is no row; a column is
+  // then an axis that it walks for each point of its one result.
+  AxisId row = kNone;
+  AxisId column = kNone;
+  // Bool nodes. Where `visible` is false nothing contributes (kNone: everything may); where `solid`
+  // is true no mask has to be applied (kNone: a mask is never needed).
+  NodeId visible = kNone;
+  NodeId solid = kNone;
+  bool carries = false;  // solid blocks reach later rows through a state (ir/carry.h)
+  int row_tile = 0;      // rows of a tile, 0 until `tile` has run
+  int column_block = 0;  // columns of a block
+  int chunk = 0;         // blocks of a step
   Lanes lanes = Lanes::Rows;
-  AxisId shared = kNone;   // a batch axis of which `members` coordinates are walked together, since
-  int members = 0;         // they read the same columns: heads that share a key head
-  std::vector<int> slots;  // for each result, where in the arena it is stored, or kNone for one made
-                           // in an output's memory; empty until `plan_buffers`
-  std::string reason;      // why it was fused so, or why not; for `explain`
+  // A batch axis of which `members` coordinates are walked together, since they read the same
+  // columns: heads that share a key head.
+  AxisId shared = kNone;
+  int members = 0;
+  // For each result, where in the arena it is stored, or kNone for one made in an output's memory;
+  // empty until `plan_buffers`.
+  std::vector<int> slots;
+  std::string reason;  // why it was fused so, or why not; for `explain`
   bool operator==(const Kernel&) const = default;
 };
 

@@ -1,9 +1,11 @@
 #include "ir/infer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {
@@ -38,8 +40,7 @@ Dtype map_dtype(Fn fn, std::span<const Dtype> of, Dtype dtype) {
     case Fn::Div:
     case Fn::Mod:
     case Fn::Min:
-    case Fn::Max:
-      return number(of[0], of[1]);
+    case Fn::Max: return number(of[0], of[1]);
     case Fn::Eq:
     case Fn::Ne:
     case Fn::Lt:
@@ -48,18 +49,14 @@ Dtype map_dtype(Fn fn, std::span<const Dtype> of, Dtype dtype) {
     case Fn::Ge:
     case Fn::And:
     case Fn::Or:
-    case Fn::Not:
-      return Dtype::Bool;
-    case Fn::Where:
-      return unify(of[1], of[2]);
+    case Fn::Not: return Dtype::Bool;
+    case Fn::Where: return unify(of[1], of[2]);
     case Fn::Neg:
     case Fn::Abs:
     case Fn::Relu:
     case Fn::Floor:
-    case Fn::Round:
-      return number(of[0], of[0]);
-    case Fn::Cast:
-      return dtype;
+    case Fn::Round: return number(of[0], of[0]);
+    case Fn::Cast: return dtype;
     case Fn::Pow:
     case Fn::LeakyRelu:
     case Fn::Exp:
@@ -79,8 +76,7 @@ Dtype map_dtype(Fn fn, std::span<const Dtype> of, Dtype dtype) {
     case Fn::Acos:
     case Fn::Atan:
     case Fn::Acosh:
-    case Fn::Atanh:
-      return Dtype::F32;
+    case Fn::Atanh: return Dtype::F32;
   }
   return Dtype::F32;
 }

@@ -2,11 +2,11 @@
 
 #include <optional>
 
-#include "ir/error.h"
 #include "ir/extent.h"
 #include "ir/interpret_graph.h"
 #include "ir/interpret_machine.h"
 #include "ir/interpret_plan.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/rounding.h"
 
@@ -103,8 +103,7 @@ void check_inputs(const Graph& graph, const Arrays& inputs) {
   }
 }
 
-std::vector<std::int64_t> extents_of(const Graph& graph, const Arrays& inputs,
-                                     const Sizes& sizes) {
+std::vector<std::int64_t> extents_of(const Graph& graph, const Arrays& inputs, const Sizes& sizes) {
   std::map<std::string, std::vector<std::int64_t>> shapes;
   for (const auto& [name, array] : inputs) shapes.emplace(name, array.shape);
   return resolve_extents(graph, shapes, sizes);

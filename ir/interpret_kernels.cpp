@@ -1,5 +1,7 @@
 #include "ir/interpret_kernels.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -7,11 +9,11 @@
 #include <utility>
 
 #include "ir/checks.h"
-#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/interpret_graph.h"
 #include "ir/kernel_walk.h"
 #include "ir/region.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

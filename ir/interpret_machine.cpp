@@ -8,7 +8,7 @@
 
 #include "ir/checks.h"
 #include "ir/element.h"
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

@@ -36,17 +36,12 @@ std::array<bool, 3> passes_terms(const Node& node, bool term) {
     switch (op.fn) {
       case Fn::Mul:
       case Fn::Add:
-      case Fn::Sub:
-        return {true, true, false};
+      case Fn::Sub: return {true, true, false};
       case Fn::Neg:
-      case Fn::Div:
-        return {true, false, false};
-      case Fn::Where:
-        return {false, true, true};
-      case Fn::Cast:
-        return {is_float(node.type.dtype), false, false};
-      default:
-        return kNo;
+      case Fn::Div: return {true, false, false};
+      case Fn::Where: return {false, true, true};
+      case Fn::Cast: return {is_float(node.type.dtype), false, false};
+      default: return kNo;
     }
   };
   return match(

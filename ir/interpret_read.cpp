@@ -1,11 +1,13 @@
 // Reading at other coordinates.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 
 #include "ir/checks.h"
-#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/interpret_machine.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 

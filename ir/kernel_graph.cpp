@@ -1,5 +1,7 @@
 #include "ir/kernel_graph.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -8,9 +10,9 @@
 #include <utility>
 
 #include "ir/carry.h"
-#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/kernel_draft.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
 

@@ -1,5 +1,7 @@
 #include "ir/kernel_walk.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
 

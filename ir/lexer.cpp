@@ -1,5 +1,7 @@
 #include "ir/lexer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -211,14 +213,10 @@ void fail_at(std::string_view text, Position at, std::string_view found,
 
 std::string describe(const Token& token) {
   switch (token.kind) {
-    case Token::Kind::EndOfLine:
-      return "the end of the line";
-    case Token::Kind::EndOfText:
-      return "the end of the text";
-    case Token::Kind::String:
-      return "a string";
-    default:
-      return fmt::format("'{}'", token.text);
+    case Token::Kind::EndOfLine: return "the end of the line";
+    case Token::Kind::EndOfText: return "the end of the text";
+    case Token::Kind::String: return "a string";
+    default: return fmt::format("'{}'", token.text);
   }
 }
 

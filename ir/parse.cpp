@@ -1,5 +1,7 @@
 // Statements become nodes in dependency order, which differs from the order of the text only in
 // that the degree of a ragged axis may be defined after the axis is declared and used.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -8,6 +10,7 @@
 #include "ir/build.h"
 #include "ir/functions.h"
 #include "ir/geometry_functions.h"
+#include "ir/require.h"
 #include "ir/symbols.h"
 #include "ir/text.h"
 
@@ -345,7 +348,8 @@ class Elaborator {
       expect_arguments(call, position, static_cast<std::size_t>(arity(*element)));
       return map(position, *element, call.arguments);
     }
-    if (const GeometryFn* fn = find_geometry_fn(call.function)) return geometry(call, *fn, position);
+    if (const GeometryFn* fn = find_geometry_fn(call.function))
+      return geometry(call, *fn, position);
     const std::optional<Dtype> dtype = find_dtype(call.function);
     if (!dtype) fail_unknown(call, position);
     expect_arguments(call, position, 1);
@@ -359,7 +363,8 @@ class Elaborator {
   }
 
   NodeId geometry(const Call& call, const GeometryFn& fn, Position position) {
-    if (fn.values >= 0) expect_arguments(call, position, static_cast<std::size_t>(fn.axes + fn.values));
+    if (fn.values >= 0)
+      expect_arguments(call, position, static_cast<std::size_t>(fn.axes + fn.values));
     GeometryArguments arguments;
     auto next = call.arguments.begin();
     if (fn.axes == 2) arguments.points = axes(*next++);
@@ -377,16 +382,11 @@ class Elaborator {
     if (fn == AxisFn::Any || fn == AxisFn::All) expect_bool(call, x);
     return at(position, [&] {
       switch (fn) {
-        case AxisFn::Sum:
-          return b_.sum(along, x);
-        case AxisFn::Mean:
-          return b_.mean(along, x);
-        case AxisFn::Softmax:
-          return b_.softmax(along, x);
-        case AxisFn::LogSumExp:
-          return b_.logsumexp(along, x);
-        default:
-          break;
+        case AxisFn::Sum: return b_.sum(along, x);
+        case AxisFn::Mean: return b_.mean(along, x);
+        case AxisFn::Softmax: return b_.softmax(along, x);
+        case AxisFn::LogSumExp: return b_.logsumexp(along, x);
+        default: break;
       }
       const bool least = fn == AxisFn::Min || fn == AxisFn::All;
       return b_.fold(least ? ReduceFn::Min : ReduceFn::Max, along, x);

@@ -1,5 +1,7 @@
 // Every node's expression is made from those of its inputs in the order of the list, so nothing
 // here recurses, however deep the graph.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>

@@ -11,16 +11,11 @@ Range hull(Range a, Range b) { return {std::min(a.low, b.low), std::max(a.high, 
 
 Range range_of_dtype(Dtype dtype) {
   switch (dtype) {
-    case Dtype::Bool:
-      return kTruth;
-    case Dtype::U8:
-      return {0, 255};
-    case Dtype::I8:
-      return {-128, 127};
-    case Dtype::I4:
-      return {-8, 7};
-    default:
-      return kAllI32;
+    case Dtype::Bool: return kTruth;
+    case Dtype::U8: return {0, 255};
+    case Dtype::I8: return {-128, 127};
+    case Dtype::I4: return {-8, 7};
+    default: return kAllI32;
   }
 }
 
@@ -50,32 +45,21 @@ Range range_of_map(const Node& node, Fn fn, const RangeOf& range_of) {
   using I = std::int64_t;
   const auto x = [&](std::size_t n) { return range_of(node.inputs[n]); };
   switch (fn) {
-    case Fn::Add:
-      return {x(0).low + x(1).low, x(0).high + x(1).high};
-    case Fn::Sub:
-      return {x(0).low - x(1).high, x(0).high - x(1).low};
-    case Fn::Mul:
-      return corners(x(0), x(1), product);
-    case Fn::Div:
-      return quotient(x(0), x(1));
-    case Fn::Mod:
-      return {std::min<I>(x(1).low, 0), std::max<I>(x(1).high, 0)};
-    case Fn::Neg:
-      return {-x(0).high, -x(0).low};
-    case Fn::Abs:
-      return {0, std::max(-x(0).low, x(0).high)};
-    case Fn::Min:
-      return {std::min(x(0).low, x(1).low), std::min(x(0).high, x(1).high)};
-    case Fn::Max:
-      return {std::max(x(0).low, x(1).low), std::max(x(0).high, x(1).high)};
-    case Fn::Where:
-      return hull(x(1), x(2));
+    case Fn::Add: return {x(0).low + x(1).low, x(0).high + x(1).high};
+    case Fn::Sub: return {x(0).low - x(1).high, x(0).high - x(1).low};
+    case Fn::Mul: return corners(x(0), x(1), product);
+    case Fn::Div: return quotient(x(0), x(1));
+    case Fn::Mod: return {std::min<I>(x(1).low, 0), std::max<I>(x(1).high, 0)};
+    case Fn::Neg: return {-x(0).high, -x(0).low};
+    case Fn::Abs: return {0, std::max(-x(0).low, x(0).high)};
+    case Fn::Min: return {std::min(x(0).low, x(1).low), std::min(x(0).high, x(1).high)};
+    case Fn::Max: return {std::max(x(0).low, x(1).low), std::max(x(0).high, x(1).high)};
+    case Fn::Where: return hull(x(1), x(2));
     case Fn::Cast: {
       const Range to = range_of_dtype(node.type.dtype);
       return {std::clamp(x(0).low, to.low, to.high), std::clamp(x(0).high, to.low, to.high)};
     }
-    default:
-      return range_of_dtype(node.type.dtype);
+    default: return range_of_dtype(node.type.dtype);
   }
 }
 
@@ -149,26 +133,19 @@ using ReachOf = std::function<Reach(std::size_t)>;  // of the n-th input
 Reach reach_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
   switch (fn) {
     case Fn::Add:
-    case Fn::Sub:
-      return {x(0).size + x(1).size, std::max(x(0).scale, x(1).scale)};
-    case Fn::Mul:
-      return {x(0).size * x(1).size, x(0).scale * x(1).scale};
+    case Fn::Sub: return {x(0).size + x(1).size, std::max(x(0).scale, x(1).scale)};
+    case Fn::Mul: return {x(0).size * x(1).size, x(0).scale * x(1).scale};
     case Fn::Div: {
       const double by = std::max(std::abs(divisor), 1.0);
       return {x(0).size / by + 1, x(0).scale * by};
     }
     case Fn::Neg:
-    case Fn::Abs:
-      return x(0);
-    case Fn::Cast:
-      return either(own, x(0));
+    case Fn::Abs: return x(0);
+    case Fn::Cast: return either(own, x(0));
     case Fn::Min:
-    case Fn::Max:
-      return either(x(0), x(1));
-    case Fn::Where:
-      return either(x(1), x(2));
-    default:
-      return own;
+    case Fn::Max: return either(x(0), x(1));
+    case Fn::Where: return either(x(1), x(2));
+    default: return own;
   }
 }
 

@@ -82,8 +82,10 @@ class Linearity {
                                                    : Degree::Linear;
     std::vector<Degree> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(of(input));
-    if (std::ranges::all_of(inputs, [](Degree d) { return d == Degree::Absent; })) return Degree::Absent;
-    if (std::ranges::any_of(inputs, [](Degree d) { return d == Degree::Other; })) return Degree::Other;
+    if (std::ranges::all_of(inputs, [](Degree d) { return d == Degree::Absent; }))
+      return Degree::Absent;
+    if (std::ranges::any_of(inputs, [](Degree d) { return d == Degree::Other; }))
+      return Degree::Other;
     const auto has = [&](Degree d) { return std::ranges::find(inputs, d) != inputs.end(); };
     if (has(Degree::Linear) && has(Degree::LinearBaseTwo)) return Degree::Other;
     const auto* map = std::get_if<Map>(&node.op);
@@ -146,7 +148,8 @@ std::optional<Stabilised> stabilised(const Graph& graph, NodeId exponential) {
   const Node& difference = graph.node(node.inputs[0]);
   if (!is_map(difference, Fn::Sub)) return std::nullopt;
   const NodeId maximum = maximum_behind(graph, difference.inputs[1]);
-  if (maximum == kNone || graph.node(maximum).inputs[0] != difference.inputs[0]) return std::nullopt;
+  if (maximum == kNone || graph.node(maximum).inputs[0] != difference.inputs[0])
+    return std::nullopt;
   return Stabilised{maximum, difference.inputs[0], base_two, maximum != difference.inputs[1]};
 }
 
@@ -233,8 +236,7 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   for (const NodeId node : reductions) {
     const Reduce& reduce = std::get<Reduce>(graph.node(node).op);
     const Followed followed = followed_by(graph, node, row, column, region.leaves);
-    region.reductions.push_back(
-        {node, reduce.axis == column, followed.maximum, followed.base_two});
+    region.reductions.push_back({node, reduce.axis == column, followed.maximum, followed.base_two});
   }
   // Batch axes: had by every plane factor of every reduction and by every reduction itself, and by
   // every result on the plane.
@@ -262,9 +264,12 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   while (const auto id = todo.next()) {
     if (region.leaves[*id]) continue;
     const Node& node = graph.node(*id);
-    if (const Reduce* reduce = as_reduce(node); reduce && common && reduce->axis != row && reduce->axis != column)
+    if (const Reduce* reduce = as_reduce(node);
+        reduce && common && reduce->axis != row && reduce->axis != column)
       std::erase(*common, reduce->axis);
-    if (const Read* read = std::get_if<Read>(&node.op); read && common && on_plane(graph.node(node.inputs[0]), row, column) && !region.leaves[node.inputs[0]])
+    if (const Read* read = std::get_if<Read>(&node.op);
+        read && common && on_plane(graph.node(node.inputs[0]), row, column) &&
+        !region.leaves[node.inputs[0]])
       for (const Read::Coordinate& at : read->at) std::erase(*common, at.axis);
     todo.add(node.inputs);
   }

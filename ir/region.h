@@ -28,7 +28,7 @@ Product product_of(const Graph& graph, NodeId node, const Leaves& leaves);
 
 // exp(x - m) with m = max(axis, x) or where(m == -inf, 0, m): what keeps a softmax from overflowing.
 struct Stabilised {
-  NodeId maximum = kNone;  // the Reduce(Max)
+  NodeId maximum = kNone;   // the Reduce(Max)
   NodeId argument = kNone;  // x
   bool base_two = false;    // exp2 rather than exp
   bool guarded = true;      // a row of -inf is exp(-inf - 0); without the guard it is NaN
@@ -45,9 +45,10 @@ std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& lea
 // A reduction of the plane over its rows or columns.
 struct PlaneReduction {
   NodeId node = kNone;
-  bool over_columns = true;   // otherwise over rows
-  NodeId maximum = kNone;     // the Reduce(Max) in whose exp(x - m) it is linear, if that is of this region
-  bool base_two = false;      // linear in exp2(x - m)
+  bool over_columns = true;  // otherwise over rows
+  // The Reduce(Max) in whose exp(x - m) it is linear, if that is of this region.
+  NodeId maximum = kNone;
+  bool base_two = false;  // linear in exp2(x - m)
 };
 
 struct Region {

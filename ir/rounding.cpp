@@ -27,16 +27,14 @@ Error error_of(Fn fn) {
     case Fn::Ge:
     case Fn::And:
     case Fn::Or:
-    case Fn::Not:
-      return Error::None;
+    case Fn::Not: return Error::None;
     case Fn::Add:
     case Fn::Sub:
     case Fn::Mul:
     case Fn::Div:
     case Fn::Mod:
     case Fn::LeakyRelu:
-    case Fn::Cast:
-      return Error::WhereInexact;
+    case Fn::Cast: return Error::WhereInexact;
     case Fn::Pow:
     case Fn::Exp:
     case Fn::Exp2:
@@ -55,8 +53,7 @@ Error error_of(Fn fn) {
     case Fn::Acos:
     case Fn::Atan:
     case Fn::Acosh:
-    case Fn::Atanh:
-      return Error::Always;
+    case Fn::Atanh: return Error::Always;
   }
   return Error::Always;
 }

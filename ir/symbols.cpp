@@ -1,5 +1,7 @@
 #include "ir/symbols.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ir/functions.h"

@@ -12,11 +12,11 @@ enum class Arch : unsigned char { X86, Arm, Wasm };
 struct Target {
   std::string_view name;  // "avx2"
   Arch arch;
-  int lanes;      // f32 in a vector register
-  int registers;  // vector registers
-  bool fma;       // multiply-add is one instruction
-  bool bf16_dot;  // a dot-product instruction for bf16
-  bool int8_dot;  // and one for 8-bit integers
+  int lanes;                  // f32 in a vector register
+  int registers;              // vector registers
+  bool fma;                   // multiply-add is one instruction
+  bool bf16_dot;              // a dot-product instruction for bf16
+  bool int8_dot;              // and one for 8-bit integers
   bool wide_indices = false;  // of 64 bits, for tensors of 2^31 elements and more
   bool operator==(const Target&) const = default;
 };

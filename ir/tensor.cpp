@@ -4,8 +4,8 @@
 #include <map>
 #include <unordered_map>
 
-#include "ir/error.h"
 #include "ir/geometry_functions.h"
+#include "ir/require.h"
 
 namespace fovea {
 

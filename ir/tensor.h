@@ -67,9 +67,9 @@ class Extent {
 // A named axis; as a value, its own coordinate (i32).
 class Axis {
  public:
-  explicit Axis(std::string name);                       // extent known when run
-  Axis(std::string name, const Extent& extent);          // fixed, or that of other axes
-  static Axis ragged(std::string name, const Tensor& degree);  // its extent at each point is `degree`
+  explicit Axis(std::string name);                             // extent known when run
+  Axis(std::string name, const Extent& extent);                // fixed, or that of other axes
+  static Axis ragged(std::string name, const Tensor& degree);  // `degree`: its extent at a point
   const std::string& name() const;
 
  private:
@@ -80,11 +80,11 @@ class Axis {
 
 class Tensor {
  public:
-  Tensor(float number);            // f32
-  Tensor(double number);           // f32
-  Tensor(int number);              // i32
-  Tensor(bool value);              // bool
-  Tensor(const Axis& axis);        // the axis's coordinate
+  Tensor(float number);      // f32
+  Tensor(double number);     // f32
+  Tensor(int number);        // i32
+  Tensor(bool value);        // bool
+  Tensor(const Axis& axis);  // the axis's coordinate
   explicit Tensor(std::shared_ptr<const detail::Recipe> recipe) : recipe_(std::move(recipe)) {}
 
   // This value at coordinate `where` along `axis`; outside is 0, or an error where the coordinate
@@ -192,7 +192,8 @@ struct NamedOutput {
 
 namespace ir {
 // The graph that computes the outputs. `order`, if given, declares axes first, in that order.
-Graph make_graph(const std::vector<NamedOutput>& outputs, const std::vector<fovea::Axis>& order = {});
+Graph make_graph(const std::vector<NamedOutput>& outputs,
+                 const std::vector<fovea::Axis>& order = {});
 }  // namespace ir
 
 }  // namespace fovea

@@ -1,8 +1,10 @@
 #include "ir/verify.h"
 
+#include <fmt/format.h>
+
 #include "ir/build.h"
-#include "ir/error.h"
 #include "ir/infer.h"
+#include "ir/require.h"
 
 namespace fovea::ir {
 namespace {

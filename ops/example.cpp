@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <random>
 
-#include "ir/error.h"
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "ops/mechanism.h"
 
 namespace fovea::ops {

@@ -22,8 +22,8 @@ Tensor position(const Problem& problem, const Heads& x);
 //
 //   mix(x, y) = t³ mod 32717, t = (20011 x + y + 7919) mod 32717
 //   share n of N blocks = [⌊n N / random⌋, ⌊(n + 1) N / random⌋)
-//   block n of row block r = share.first + mix(mix(mix(seed, n), r mod 32717), n) mod
-//   max(share.size, 1)
+//   block n of row block r = share.first
+//                          + mix(mix(mix(seed, n), r mod 32717), n) mod max(share.size, 1)
 std::vector<Tensor> random_blocks_of(const Problem& problem, const Heads& x,
                                      const Tensor& row_block);
 

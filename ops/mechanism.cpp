@@ -1,10 +1,12 @@
 #include "ops/mechanism.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::ops {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::ops {
 namespace {

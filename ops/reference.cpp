@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::ops {
 namespace {

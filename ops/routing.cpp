@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/reference.h"
 
 namespace fovea::ops {

@@ -1,5 +1,7 @@
 #include "passes/accept_kernels.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -9,7 +11,7 @@
 #include <vector>
 
 #include "ir/checks.h"
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
 #include "passes/block_mask.h"

@@ -23,7 +23,7 @@ struct Found {
   std::vector<std::vector<Exclusion>> clauses;
   std::vector<Exclusion> masks;
   std::vector<Exclusion> of_columns;  // those that are not applied to whole rows only
-  std::string why;  // there are no clauses
+  std::string why;                    // there are no clauses
 };
 
 void insert(std::vector<AxisId>& axes, std::span<const AxisId> more) {

@@ -1,8 +1,8 @@
 // passes/block_mask.h — finds which elements of the pair plane a kernel need not look at.
 //
-//   s = where(j <= i && doc == doc[i = j], q · k, -inf)         kernel: row i, column j
-//   o = sum(j, softmax(j, s) * v)                        →      visible = j <= i && …, solid = the
-//   same
+//   s = where(j <= i && doc == doc[i = j], q · k, -inf)      kernel: row i, column j
+//   o = sum(j, softmax(j, s) * v)                       →      visible = j <= i && …
+//                                                              solid = the same
 //
 // The masks of a kernel are the conditions of `where` with a constant branch, and bools that are
 // computed with as numbers or folded. `visible` is false only where every reduction of the plane

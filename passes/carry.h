@@ -1,7 +1,8 @@
 // passes/carry.h — lets kernels carry what all later rows see, so that their time is linear.
 //
-//   kernel o(o) over i, j visible=_1 solid=_1      →      kernel o(o) over i, j visible=_1 solid=_1
-//   carry=solid
+//   kernel o(o) over i, j visible=_1 solid=_1
+//                       ↓
+//   kernel o(o) over i, j visible=_1 solid=_1 carry=solid
 //
 // Needs: sums whose terms are products of a row's and a column's part where no mask applies, and a
 // mask that opens along the rows (ir/carry.h). Leaves alone: kernels with anything else on their

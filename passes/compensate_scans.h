@@ -1,7 +1,8 @@
 // passes/compensate_scans.h — differences of prefix sums keep their digits.
 //
-//   c = cumsum(t, g)                 c = cumsum(t, g)     r = cumsum(t, what rounding c took from
-//   g) x = c - c[t = s]          →      x = (c - c[t = s]) + (r - r[t = s])
+//   c = cumsum(t, g)              c = cumsum(t, g)
+//   x = c - c[t = s]       →      r = cumsum(t, what rounding c took from g)
+//                                 x = (c - c[t = s]) + (r - r[t = s])
 //
 // The difference is the sum over (s, t], and as exact as that sum computed alone; c itself has
 // forgotten its small terms where it has grown large. What one addition rounds away is a number of

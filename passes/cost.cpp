@@ -79,10 +79,8 @@ bool is_function(Fn fn) {
     case Fn::Acos:
     case Fn::Atan:
     case Fn::Acosh:
-    case Fn::Atanh:
-      return true;
-    default:
-      return false;
+    case Fn::Atanh: return true;
+    default: return false;
   }
 }
 
@@ -351,14 +349,11 @@ class CostOfKernel {
     const auto found = forms_.find(id);
     const FoldForm form = found == forms_.end() ? FoldForm{} : found->second;
     switch (form.kind) {
-      case FoldForm::Kind::Inner:
-        return;
-      case FoldForm::Kind::Matrices:
-        return add_product(id, form);
+      case FoldForm::Kind::Inner: return;
+      case FoldForm::Kind::Matrices: return add_product(id, form);
       case FoldForm::Kind::Rows:
       case FoldForm::Kind::Columns:
-      case FoldForm::Kind::Vectors:
-        return add_folded(id, kFoldVector * width_, axis);
+      case FoldForm::Kind::Vectors: return add_folded(id, kFoldVector * width_, axis);
       case FoldForm::Kind::Loop:
         return add_folded(id, is_bound(id) ? kBound : is_product ? kMultiplyAddLoop : kFold, axis);
     }

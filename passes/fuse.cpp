@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "ir/error.h"
 #include "ir/region.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
 #include "passes/keep_zeros.h"

@@ -2,9 +2,9 @@
 // Partitions the graph into kernels, none of which stores anything on a pair plane unless it is an
 // output.
 //
-//   s = sum(d, q * k)                     kernel o(o) over i, j     one walk over the plane of i
-//   and j p = softmax(j, s)             →         s, exp(s - max), the row maximum and sum, and the
-//   out o = sum(j, p * v)                   weighted sum live for the length of one tile
+//   s = sum(d, q * k)               kernel o(o) over i, j
+//   p = softmax(j, s)         →       one walk over the plane of i and j: s, exp(s - max), the row
+//   out o = sum(j, p * v)             maximum and sum, and the weighted sum live as long as a tile
 //
 // Reductions of one plane are computed in one walk unless one needs another's result; a sum that is
 // linear in exp(x - max(x)) does not need the maximum before (it is rescaled as the maximum grows).

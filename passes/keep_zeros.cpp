@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "ir/build.h"
-#include "ir/error.h"
 #include "ir/region.h"
+#include "ir/require.h"
 #include "ir/rewrite.h"
 #include "passes/products.h"
 #include "passes/stored.h"
@@ -34,14 +34,10 @@ bool passes_on(const Node& node, std::size_t n) {
     case Fn::Add:
     case Fn::Sub:
     case Fn::Neg:
-    case Fn::Cast:
-      return true;
-    case Fn::Div:
-      return n == 0;
-    case Fn::Where:
-      return n > 0;
-    default:
-      return false;
+    case Fn::Cast: return true;
+    case Fn::Div: return n == 0;
+    case Fn::Where: return n > 0;
+    default: return false;
   }
 }
 
@@ -86,15 +82,12 @@ class Singular {
     const auto* map = std::get_if<ir::Map>(&node.op);
     if (!map) return false;
     switch (map->fn) {
-      case Fn::Div:
-        return has_pole(node.inputs[0]) || !is_never_zero(b_, node.inputs[1]);
-      case Fn::Rsqrt:
-        return !is_never_zero(b_, node.inputs[0]);
+      case Fn::Div: return has_pole(node.inputs[0]) || !is_never_zero(b_, node.inputs[1]);
+      case Fn::Rsqrt: return !is_never_zero(b_, node.inputs[0]);
       case Fn::Log:
       case Fn::Log1p:
       case Fn::Pow:
-      case Fn::Atanh:
-        return true;
+      case Fn::Atanh: return true;
       case Fn::Tanh:
       case Fn::Sigmoid:
       case Fn::Erf:
@@ -102,10 +95,8 @@ class Singular {
       case Fn::Cos:
       case Fn::Atan:
       case Fn::Exp:
-      case Fn::Exp2:
-        return false;
-      default:
-        return std::ranges::any_of(node.inputs, [&](NodeId in) { return has_pole(in); });
+      case Fn::Exp2: return false;
+      default: return std::ranges::any_of(node.inputs, [&](NodeId in) { return has_pole(in); });
     }
   }
 

@@ -24,70 +24,38 @@ bool is_infinite(const Value& value) { return value && std::isinf(*value); }
 Value compute(Fn fn, std::span<const Value> x) {
   const double a = *x[0], b = x.size() > 1 ? *x[1] : 0;
   switch (fn) {
-    case Fn::Add:
-      return a + b;
-    case Fn::Sub:
-      return a - b;
-    case Fn::Mul:
-      return a == 0 || b == 0 ? 0 : a * b;
-    case Fn::Min:
-      return std::min(a, b);
-    case Fn::Max:
-      return std::max(a, b);
-    case Fn::Eq:
-      return a == b;
-    case Fn::Ne:
-      return a != b;
-    case Fn::Lt:
-      return a < b;
-    case Fn::Le:
-      return a <= b;
-    case Fn::Gt:
-      return a > b;
-    case Fn::Ge:
-      return a >= b;
-    case Fn::And:
-      return a != 0 && b != 0;
-    case Fn::Or:
-      return a != 0 || b != 0;
-    case Fn::Neg:
-      return -a;
-    case Fn::Not:
-      return a == 0;
-    case Fn::Abs:
-      return std::abs(a);
-    case Fn::Exp:
-      return std::exp(a);
-    case Fn::Exp2:
-      return std::exp2(a);
-    case Fn::Log:
-      return std::log(a);
-    case Fn::Log1p:
-      return std::log1p(a);
-    case Fn::Sqrt:
-      return std::sqrt(a);
-    case Fn::Tanh:
-      return std::tanh(a);
-    case Fn::Sigmoid:
-      return 1 / (1 + std::exp(-a));
-    case Fn::Relu:
-      return a < 0 ? 0 : a;
-    case Fn::Elu:
-      return a < 0 ? std::expm1(a) : a;
-    case Fn::LeakyRelu:
-      return a < 0 ? b * a : a;
-    case Fn::Erf:
-      return std::erf(a);
-    case Fn::Sin:
-      return std::isinf(a) ? Value() : std::sin(a);
-    case Fn::Atan:
-      return std::atan(a);
-    case Fn::Floor:
-      return std::floor(a);
-    case Fn::Round:
-      return std::nearbyint(a);
-    case Fn::Where:
-      return a != 0 ? x[1] : x[2];
+    case Fn::Add: return a + b;
+    case Fn::Sub: return a - b;
+    case Fn::Mul: return a == 0 || b == 0 ? 0 : a * b;
+    case Fn::Min: return std::min(a, b);
+    case Fn::Max: return std::max(a, b);
+    case Fn::Eq: return a == b;
+    case Fn::Ne: return a != b;
+    case Fn::Lt: return a < b;
+    case Fn::Le: return a <= b;
+    case Fn::Gt: return a > b;
+    case Fn::Ge: return a >= b;
+    case Fn::And: return a != 0 && b != 0;
+    case Fn::Or: return a != 0 || b != 0;
+    case Fn::Neg: return -a;
+    case Fn::Not: return a == 0;
+    case Fn::Abs: return std::abs(a);
+    case Fn::Exp: return std::exp(a);
+    case Fn::Exp2: return std::exp2(a);
+    case Fn::Log: return std::log(a);
+    case Fn::Log1p: return std::log1p(a);
+    case Fn::Sqrt: return std::sqrt(a);
+    case Fn::Tanh: return std::tanh(a);
+    case Fn::Sigmoid: return 1 / (1 + std::exp(-a));
+    case Fn::Relu: return a < 0 ? 0 : a;
+    case Fn::Elu: return a < 0 ? std::expm1(a) : a;
+    case Fn::LeakyRelu: return a < 0 ? b * a : a;
+    case Fn::Erf: return std::erf(a);
+    case Fn::Sin: return std::isinf(a) ? Value() : std::sin(a);
+    case Fn::Atan: return std::atan(a);
+    case Fn::Floor: return std::floor(a);
+    case Fn::Round: return std::nearbyint(a);
+    case Fn::Where: return a != 0 ? x[1] : x[2];
     case Fn::Div:
     case Fn::Mod:
     case Fn::Pow:
@@ -98,8 +66,7 @@ Value compute(Fn fn, std::span<const Value> x) {
     case Fn::Acos:
     case Fn::Acosh:
     case Fn::Atanh:
-    case Fn::Cast:
-      return std::nullopt;
+    case Fn::Cast: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -130,30 +97,21 @@ Value compute_partly(Fn fn, std::span<const Value> x) {
     return is(x[0], number) || is(x[1], number) ? Value(number) : std::nullopt;
   };
   switch (fn) {
-    case Fn::Add:
-      return is_infinite(x[0]) ? x[0] : is_infinite(x[1]) ? x[1] : std::nullopt;
+    case Fn::Add: return is_infinite(x[0]) ? x[0] : is_infinite(x[1]) ? x[1] : std::nullopt;
     case Fn::Sub:
       if (is_infinite(x[0])) return x[0];
       return is_infinite(x[1]) ? Value(-*x[1]) : std::nullopt;
-    case Fn::Mul:
-      return either(0);
-    case Fn::Div:
-      return is(x[0], 0) ? x[0] : std::nullopt;
-    case Fn::Min:
-      return either(-kInfinity);
-    case Fn::Max:
-      return either(kInfinity);
-    case Fn::And:
-      return either(0);
-    case Fn::Or:
-      return either(1);
-    case Fn::LeakyRelu:
-      return is(x[0], 0) ? x[0] : std::nullopt;
+    case Fn::Mul: return either(0);
+    case Fn::Div: return is(x[0], 0) ? x[0] : std::nullopt;
+    case Fn::Min: return either(-kInfinity);
+    case Fn::Max: return either(kInfinity);
+    case Fn::And: return either(0);
+    case Fn::Or: return either(1);
+    case Fn::LeakyRelu: return is(x[0], 0) ? x[0] : std::nullopt;
     case Fn::Where:
       if (x[0]) return *x[0] != 0 ? x[1] : x[2];
       return x[1] && is(x[2], *x[1]) ? x[1] : std::nullopt;
-    default:
-      return std::nullopt;
+    default: return std::nullopt;
   }
 }
 
@@ -161,14 +119,10 @@ Value compute_partly(Fn fn, std::span<const Value> x) {
 Value fold(ReduceFn fn, ir::Dtype dtype, const Value& x) {
   const bool is_bool = dtype == ir::Dtype::Bool;
   switch (fn) {
-    case ReduceFn::Sum:
-      return is(x, 0) ? x : std::nullopt;
-    case ReduceFn::Max:
-      return is(x, is_bool ? 0 : -kInfinity) ? x : std::nullopt;
-    case ReduceFn::Min:
-      return is(x, is_bool ? 1 : kInfinity) ? x : std::nullopt;
-    case ReduceFn::ArgMax:
-      return std::nullopt;
+    case ReduceFn::Sum: return is(x, 0) ? x : std::nullopt;
+    case ReduceFn::Max: return is(x, is_bool ? 0 : -kInfinity) ? x : std::nullopt;
+    case ReduceFn::Min: return is(x, is_bool ? 1 : kInfinity) ? x : std::nullopt;
+    case ReduceFn::ArgMax: return std::nullopt;
   }
   return std::nullopt;
 }
@@ -176,14 +130,12 @@ Value fold(ReduceFn fn, ir::Dtype dtype, const Value& x) {
 Value identity(ReduceFn fn, ir::Dtype dtype) {
   const bool is_bool = dtype == ir::Dtype::Bool;
   switch (fn) {
-    case ReduceFn::Sum:
-      return 0;
+    case ReduceFn::Sum: return 0;
     case ReduceFn::Max:
       return is_bool ? Value(0) : ir::is_float(dtype) ? Value(-kInfinity) : Value();
     case ReduceFn::Min:
       return is_bool ? Value(1) : ir::is_float(dtype) ? Value(kInfinity) : Value();
-    case ReduceFn::ArgMax:
-      return -1;
+    case ReduceFn::ArgMax: return -1;
   }
   return std::nullopt;
 }

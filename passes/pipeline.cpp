@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/block_mask.h"

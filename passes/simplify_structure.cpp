@@ -102,19 +102,14 @@ Found read_twice(Terms& t, NodeId id) {
 // Whether `to` holds every value of `from`.
 bool holds(Dtype to, Dtype from) {
   switch (from) {
-    case Dtype::Bool:
-      return true;
-    case Dtype::I4:
-      return to != Dtype::U8 && to != Dtype::Bool;
+    case Dtype::Bool: return true;
+    case Dtype::I4: return to != Dtype::U8 && to != Dtype::Bool;
     case Dtype::U8:
-    case Dtype::I8:
-      return to == Dtype::I32 || ir::is_float(to);
+    case Dtype::I8: return to == Dtype::I32 || ir::is_float(to);
     case Dtype::F16:
-    case Dtype::BF16:
-      return to == Dtype::F32;
+    case Dtype::BF16: return to == Dtype::F32;
     case Dtype::F32:
-    case Dtype::I32:
-      return false;
+    case Dtype::I32: return false;
   }
   return false;
 }

@@ -21,14 +21,10 @@ bool is_loadable(Type type) {
 
 std::int32_t element(const BufferRef& buffer, std::int64_t at) {
   switch (buffer.type) {
-    case Type::i32:
-      return static_cast<const std::int32_t*>(buffer.data)[at];
-    case Type::u8:
-      return static_cast<const std::uint8_t*>(buffer.data)[at];
-    case Type::i8:
-      return static_cast<const std::int8_t*>(buffer.data)[at];
-    default:
-      return static_cast<const std::uint8_t*>(buffer.data)[at] != 0 ? 1 : 0;
+    case Type::i32: return static_cast<const std::int32_t*>(buffer.data)[at];
+    case Type::u8: return static_cast<const std::uint8_t*>(buffer.data)[at];
+    case Type::i8: return static_cast<const std::int8_t*>(buffer.data)[at];
+    default: return static_cast<const std::uint8_t*>(buffer.data)[at] != 0 ? 1 : 0;
   }
 }
 
@@ -55,18 +51,13 @@ int operands(const PredicateOp& op, std::span<const BufferRef> buffers) {
     case Kind::column:
     case Kind::batch:
     case Kind::size:
-    case Kind::unknown:
-      return 0;
-    case Kind::load:
-      return buffers[static_cast<std::size_t>(op.value)].rank;
+    case Kind::unknown: return 0;
+    case Kind::load: return buffers[static_cast<std::size_t>(op.value)].rank;
     case Kind::neg:
     case Kind::abs:
-    case Kind::logical_not:
-      return 1;
-    case Kind::select:
-      return 3;
-    default:
-      return 2;
+    case Kind::logical_not: return 1;
+    case Kind::select: return 3;
+    default: return 2;
   }
 }
 
@@ -259,79 +250,37 @@ Interval BoundPredicate::operator()(const Rectangle& rectangle) const {
   for (const PredicateOp& op : ops_) {
     switch (op.kind) {
       case Kind::constant:
-      case Kind::size:
-        push(point(op.value));
-        break;
-      case Kind::row:
-        push(rectangle.rows);
-        break;
-      case Kind::column:
-        push(rectangle.columns);
-        break;
-      case Kind::batch:
-        push(point(rectangle.batch[static_cast<std::size_t>(op.value)]));
-        break;
-      case Kind::unknown:
-        push(kMaybe);
-        break;
+      case Kind::size: push(point(op.value)); break;
+      case Kind::row: push(rectangle.rows); break;
+      case Kind::column: push(rectangle.columns); break;
+      case Kind::batch: push(point(rectangle.batch[static_cast<std::size_t>(op.value)])); break;
+      case Kind::unknown: push(kMaybe); break;
       case Kind::load: {
         const Load& from = loads_[static_cast<std::size_t>(op.value)];
         top -= from.buffer.rank;
         push(load(from, {top, static_cast<std::size_t>(from.buffer.rank)}));
         break;
       }
-      case Kind::neg:
-        top[-1] = wrapped(-top[-1]);
-        break;
-      case Kind::abs:
-        top[-1] = wrapped(absolute(top[-1]));
-        break;
-      case Kind::logical_not:
-        top[-1] = logical_not(top[-1]);
-        break;
+      case Kind::neg: top[-1] = wrapped(-top[-1]); break;
+      case Kind::abs: top[-1] = wrapped(absolute(top[-1])); break;
+      case Kind::logical_not: top[-1] = logical_not(top[-1]); break;
       case Kind::select:
         top -= 2;
         top[-1] = select(top[-1], top[0], top[1]);
         break;
-      case Kind::add:
-        wrapping(std::plus<>());
-        break;
-      case Kind::sub:
-        wrapping(std::minus<>());
-        break;
-      case Kind::mul:
-        wrapping(std::multiplies<>());
-        break;
-      case Kind::div:
-        wrapping(divide);
-        break;
-      case Kind::mod:
-        binary(modulo);
-        break;
-      case Kind::min:
-        binary(minimum);
-        break;
-      case Kind::max:
-        binary(maximum);
-        break;
-      case Kind::lt:
-        binary(less);
-        break;
-      case Kind::le:
-        binary(less_equal);
-        break;
-      case Kind::eq:
-        binary(equal);
-        break;
-      case Kind::ne:
-        binary(not_equal);
-        break;
-      case Kind::logical_and:
-        binary(logical_and);
-        break;
-      case Kind::logical_or:
-        binary(logical_or);
-        break;
+      case Kind::add: wrapping(std::plus<>()); break;
+      case Kind::sub: wrapping(std::minus<>()); break;
+      case Kind::mul: wrapping(std::multiplies<>()); break;
+      case Kind::div: wrapping(divide); break;
+      case Kind::mod: binary(modulo); break;
+      case Kind::min: binary(minimum); break;
+      case Kind::max: binary(maximum); break;
+      case Kind::lt: binary(less); break;
+      case Kind::le: binary(less_equal); break;
+      case Kind::eq: binary(equal); break;
+      case Kind::ne: binary(not_equal); break;
+      case Kind::logical_and: binary(logical_and); break;
+      case Kind::logical_or: binary(logical_or); break;
     }
   }
   return truth(stack[0].certainly_true(), !stack[0].certainly_false());

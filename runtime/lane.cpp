@@ -12,21 +12,15 @@ namespace {
 // As what elements lie in memory (codegen/emit.h).
 halide_type_t halide_type(Type type) {
   switch (type) {
-    case Type::f32:
-      return {halide_type_float, 32};
-    case Type::f64:
-      return {halide_type_float, 64};
+    case Type::f32: return {halide_type_float, 32};
+    case Type::f64: return {halide_type_float, 64};
     case Type::bf16:
-    case Type::f16:
-      return {halide_type_uint, 16};
-    case Type::i32:
-      return {halide_type_int, 32};
-    case Type::i8:
-      return {halide_type_int, 8};
+    case Type::f16: return {halide_type_uint, 16};
+    case Type::i32: return {halide_type_int, 32};
+    case Type::i8: return {halide_type_int, 8};
     case Type::boolean:
     case Type::u8:
-    case Type::i4:
-      return {halide_type_uint, 8};
+    case Type::i4: return {halide_type_uint, 8};
   }
   return {halide_type_uint, 8};
 }
@@ -109,24 +103,15 @@ void Lane::point(const Call& call, const std::vector<int>& cropped, int first_cr
         if (result == cropped.end()) return &descriptor(argument.index);
         return &descriptor(first_crop + static_cast<int>(result - cropped.begin()));
       }
-      case Kind::size:
-        return &workspace_.number(argument.index);
-      case Kind::batch:
-        return &batch[static_cast<std::size_t>(argument.index)];
-      case Kind::row:
-        return &row;
-      case Kind::blocks:
-        return &descriptor(blocks_);
-      case Kind::here:
-        return &here;
-      case Kind::clear:
-        return &clear;
-      case Kind::any:
-        return &descriptor(blocks_ + 1);
-      case Kind::all:
-        return &descriptor(blocks_ + 2);
-      case Kind::from:
-        return &from;
+      case Kind::size: return &workspace_.number(argument.index);
+      case Kind::batch: return &batch[static_cast<std::size_t>(argument.index)];
+      case Kind::row: return &row;
+      case Kind::blocks: return &descriptor(blocks_);
+      case Kind::here: return &here;
+      case Kind::clear: return &clear;
+      case Kind::any: return &descriptor(blocks_ + 1);
+      case Kind::all: return &descriptor(blocks_ + 2);
+      case Kind::from: return &from;
     }
     return nullptr;
   };

@@ -174,16 +174,11 @@ namespace {
 template <class F>
 bool for_floats(Type type, const F& f) {
   switch (type) {
-    case Type::f32:
-      return f.template operator()<std::uint32_t, 23>();
-    case Type::f64:
-      return f.template operator()<std::uint64_t, 52>();
-    case Type::bf16:
-      return f.template operator()<std::uint16_t, 7>();
-    case Type::f16:
-      return f.template operator()<std::uint16_t, 10>();
-    default:
-      return true;
+    case Type::f32: return f.template operator()<std::uint32_t, 23>();
+    case Type::f64: return f.template operator()<std::uint64_t, 52>();
+    case Type::bf16: return f.template operator()<std::uint16_t, 7>();
+    case Type::f16: return f.template operator()<std::uint16_t, 10>();
+    default: return true;
   }
 }
 

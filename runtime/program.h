@@ -88,6 +88,7 @@ struct Plain {
 // Bytecode over intervals: decides a predicate for a rectangle of rows x columns at once. Every value
 // is an interval [low, high] of i64, booleans are within [0, 1].
 struct PredicateOp {
+  // clang-format off
   enum class Kind : std::uint8_t {
     constant,  // push value
     row,       // push the rows of the rectangle
@@ -101,6 +102,7 @@ struct PredicateOp {
     select,    // pop else, then, condition
     unknown,   // push [0, 1]: nothing is known
   };
+  // clang-format on
   Kind kind = Kind::constant;
   std::int64_t value = 0;
 };
@@ -123,8 +125,8 @@ struct Tiled {
   // An index into `batch`, or -1: of that symbol `members` coordinates are one tile, from the one
   // that functions are given on. They agree on the block list.
   int shared = -1, members = 1;
-  int rows = -1;           // symbol
-  int columns = -1;        // symbol
+  int rows = -1;     // symbol
+  int columns = -1;  // symbol
   int row_tile = 0, column_block = 0, chunk = 0;
   Call prepare, step, finish;  // prepare and finish may be null
   Call revisit;                // null if what is on the plane needs no row to be known as a whole

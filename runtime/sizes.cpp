@@ -9,43 +9,30 @@ namespace fovea::runtime {
 
 std::string_view name(Type type) {
   switch (type) {
-    case Type::f32:
-      return "f32";
-    case Type::bf16:
-      return "bf16";
-    case Type::f16:
-      return "f16";
-    case Type::i32:
-      return "i32";
-    case Type::u8:
-      return "u8";
-    case Type::i8:
-      return "i8";
-    case Type::i4:
-      return "i4";
-    case Type::boolean:
-      return "bool";
-    case Type::f64:
-      return "f64";
+    case Type::f32: return "f32";
+    case Type::bf16: return "bf16";
+    case Type::f16: return "f16";
+    case Type::i32: return "i32";
+    case Type::u8: return "u8";
+    case Type::i8: return "i8";
+    case Type::i4: return "i4";
+    case Type::boolean: return "bool";
+    case Type::f64: return "f64";
   }
   return "?";
 }
 
 std::size_t element_bytes(Type type) {
   switch (type) {
-    case Type::f64:
-      return 8;
+    case Type::f64: return 8;
     case Type::f32:
-    case Type::i32:
-      return 4;
+    case Type::i32: return 4;
     case Type::bf16:
-    case Type::f16:
-      return 2;
+    case Type::f16: return 2;
     case Type::u8:
     case Type::i8:
     case Type::i4:
-    case Type::boolean:
-      return 1;
+    case Type::boolean: return 1;
   }
   return 1;
 }
@@ -75,33 +62,23 @@ std::optional<std::int64_t> apply(SizeTerm::Kind kind, std::int64_t a, std::int6
     case Kind::ceil_div:
       if (b == 0 || (a == INT64_MIN && b == -1)) return std::nullopt;
       return floor_divide(a, b) + (kind == Kind::ceil_div && a % b != 0);
-    case Kind::max:
-      return std::max(a, b);
-    case Kind::min:
-      return std::min(a, b);
+    case Kind::max: return std::max(a, b);
+    case Kind::min: return std::min(a, b);
     case Kind::number:
-    case Kind::symbol:
-      break;
+    case Kind::symbol: break;
   }
   return std::nullopt;
 }
 
 std::string combine(SizeTerm::Kind kind, const std::string& a, const std::string& b) {
   switch (kind) {
-    case SizeTerm::Kind::add:
-      return "(" + a + " + " + b + ")";
-    case SizeTerm::Kind::sub:
-      return "(" + a + " - " + b + ")";
-    case SizeTerm::Kind::mul:
-      return a + " * " + b;
-    case SizeTerm::Kind::div:
-      return "(" + a + " / " + b + ")";
-    case SizeTerm::Kind::ceil_div:
-      return "ceil(" + a + " / " + b + ")";
-    case SizeTerm::Kind::max:
-      return "max(" + a + ", " + b + ")";
-    default:
-      return "min(" + a + ", " + b + ")";
+    case SizeTerm::Kind::add: return "(" + a + " + " + b + ")";
+    case SizeTerm::Kind::sub: return "(" + a + " - " + b + ")";
+    case SizeTerm::Kind::mul: return a + " * " + b;
+    case SizeTerm::Kind::div: return "(" + a + " / " + b + ")";
+    case SizeTerm::Kind::ceil_div: return "ceil(" + a + " / " + b + ")";
+    case SizeTerm::Kind::max: return "max(" + a + ", " + b + ")";
+    default: return "min(" + a + ", " + b + ")";
   }
 }
 

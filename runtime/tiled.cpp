@@ -437,8 +437,7 @@ Status TiledRun::settle_item(Lane& lane, Trust rows) const {
   crop_item(lane, false);
   const bool folds_spoilt =
       has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_all_rows);
-  return compute_again(lane, program_, index_,
-                       folds_spoilt ? std::min(rows, Trust::finite) : rows);
+  return compute_again(lane, program_, index_, folds_spoilt ? std::min(rows, Trust::finite) : rows);
 }
 
 Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {

@@ -2,10 +2,12 @@
 //
 //   using namespace fovea;
 //   Axis h{"h"}, i{"i"}, j{"j"}, d{"d", 64}, e{"e", 64};
-//   Tensor q = input("q", f32, {h, i, d}), k = input("k", f32, {h, j, d}), v = input("v", f32, {h,
-//   j, e}); Tensor p = softmax(j, where(j <= i, sum(d, q * k) * 0.125f, -infinity)); Kernel
-//   attention = compile({{"o", sum(j, p * v)}}); attention.run({{"q", view(Q, {8, n, 64})}, {"k",
-//   view(K, {8, n, 64})}, {"v", view(V, {8, n, 64})}},
+//   Tensor q = input("q", f32, {h, i, d});
+//   Tensor k = input("k", f32, {h, j, d});
+//   Tensor v = input("v", f32, {h, j, e});
+//   Tensor p = softmax(j, where(j <= i, sum(d, q * k) * 0.125f, -infinity));
+//   Kernel attention = compile({{"o", sum(j, p * v)}});
+//   attention.run({{"q", view(Q, {8, n, 64})}, {"k", view(K, {8, n, 64})}, {"v", view(V, {8, n, 64})}},
 //                 {{"o", view(O, {8, n, 64})}});
 //
 // The language (Axis, Tensor, input, sum, softmax, …) is in ir/tensor.h, its functions of
@@ -72,21 +74,21 @@ struct Options {
 // What became of one kernel, for given sizes. Tiles are row tiles times column blocks of the pair
 // plane, over all batch coordinates; all 0 for a kernel off the plane.
 struct KernelReport {
-  std::string kernel;                      // its name
-  std::string symbol;                      // begins the names of its functions in gdb and perf
-  std::string why;                         // why it was fused so, or why not
-  std::string row_axis, column_axis;       // names; empty off the plane
-  std::int64_t rows = 0, columns = 0;      // their extents
-  std::int64_t batch = 1;                  // planes: the product of the other axes that it walks
-  int row_tile = 0, column_block = 0;      // rows of a tile, columns of a block
-  int chunk = 0;                           // blocks of a step
-  std::string lanes;                       // what lies across the vector: "rows" or "columns"
-  std::int64_t tiles_empty = 0;            // never visited
-  std::int64_t tiles_full = 0;             // run without the mask
-  std::int64_t tiles_partial = 0;          // apply the mask to each element
-  double flops = 0;                        // over visited tiles; a multiply-add counts 2
-  double flops_all = 0;                    // over the whole plane
-  double bytes = 0;                        // read and written once each: inputs and results
+  std::string kernel;                  // its name
+  std::string symbol;                  // begins the names of its functions in gdb and perf
+  std::string why;                     // why it was fused so, or why not
+  std::string row_axis, column_axis;   // names; empty off the plane
+  std::int64_t rows = 0, columns = 0;  // their extents
+  std::int64_t batch = 1;              // planes: the product of the other axes that it walks
+  int row_tile = 0, column_block = 0;  // rows of a tile, columns of a block
+  int chunk = 0;                       // blocks of a step
+  std::string lanes;                   // what lies across the vector: "rows" or "columns"
+  std::int64_t tiles_empty = 0;        // never visited
+  std::int64_t tiles_full = 0;         // run without the mask
+  std::int64_t tiles_partial = 0;      // apply the mask to each element
+  double flops = 0;                    // over visited tiles; a multiply-add counts 2
+  double flops_all = 0;                // over the whole plane
+  double bytes = 0;                    // read and written once each: inputs and results
   // Elements of its results that lie on one of Report::planes; 0 when fused.
   std::int64_t plane_elements_stored = 0;
   // Making its code: lowering it, and its share by size of the machine code, which is made for all
@@ -107,9 +109,9 @@ struct KeptReport {
 struct Report {
   std::string target;  // the row that the code is for
   int threads = 0;
-  double compile_ms = 0;              // from the graph to callable code, of all kernels together
-  bool cached = false;                // the machine code came from the cache on disk
-  double extra_bytes = 0;             // stored between kernels and scratch of all threads
+  double compile_ms = 0;   // from the graph to callable code, of all kernels together
+  bool cached = false;     // the machine code came from the cache on disk
+  double extra_bytes = 0;  // stored between kernels and scratch of all threads
   // The pair planes as the graph's author would name them, rows x columns: "i x j". Attention that
   // is fused stores nothing on them, whatever planes its kernels walk.
   std::vector<std::string> planes;

@@ -46,10 +46,10 @@ class Shape {
  private:
   template <std::integral Integer>
   static std::int64_t checked(Integer number) {
-    require(std::in_range<std::int64_t>(number), Code::input_too_large,
-            "a shape holds {}; expected at most {}", number, INT64_MAX);
+    if (!std::in_range<std::int64_t>(number)) too_large(static_cast<std::uint64_t>(number));
     return static_cast<std::int64_t>(number);
   }
+  [[noreturn]] static void too_large(std::uint64_t number);
   void append(std::int64_t number);
 
   std::array<std::int64_t, kMaxRank> numbers_ = {};

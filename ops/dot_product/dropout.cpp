@@ -1,7 +1,7 @@
 // Attention whose weights are dropped where a mask says so, the others raised to make up for it.
 //
 //   o_i = Σ_j keep p / (1 - rate) v_j
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/heads.h"
 #include "ops/reference.h"
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <string>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/heads.h"
 #include "ops/reference.h"
 

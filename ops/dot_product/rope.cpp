@@ -6,7 +6,7 @@
 #include <cmath>
 #include <complex>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/heads.h"
 #include "ops/reference.h"
 #include "ops/rotate.h"

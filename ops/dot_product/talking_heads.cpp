@@ -2,8 +2,7 @@
 //
 //   s[t] = Σ_h q_h·k_h / √d logits[h, t]
 //   p[m] = Σ_t softmax_j(s[t]) weights[t, m]
-//   o[m] = Σ_j
-//   p[m] v[m]
+//   o[m] = Σ_j p[m] v[m]
 #include <array>
 #include <cmath>
 

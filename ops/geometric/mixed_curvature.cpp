@@ -9,8 +9,8 @@
 #include <array>
 #include <cmath>
 
-#include "ir/error.h"
 #include "ir/geometry.h"
+#include "ir/require.h"
 #include "ops/curved.h"
 
 namespace fovea::ops {

@@ -5,11 +5,13 @@
 //
 // Queries, keys and values beyond (1 - ε)/√c are pulled in to there. All is computed in the unit
 // ball: distances scale by √c.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
-#include "ir/error.h"
 #include "ir/geometry.h"
+#include "ir/require.h"
 #include "ops/curved.h"
 
 namespace fovea::ops {

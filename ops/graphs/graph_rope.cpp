@@ -8,7 +8,7 @@
 #include <cmath>
 #include <complex>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/neighbours.h"
 #include "ops/reference.h"
 

@@ -1,7 +1,7 @@
 // Attention to a window with gaps: `window` keys, each `stride` before the next.
 //
 //   visible(i, j) = 0 <= p - j < window * stride && (p - j) % stride == 0;  p = i + n_k - n_q
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/masks.h"
 #include "ops/reference.h"
 

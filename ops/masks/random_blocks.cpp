@@ -1,7 +1,7 @@
 // Attention to randomly chosen blocks of keys, the same ones for the same seed (ops/masks.h).
 //
-//   visible(i, j) = j / block is one of the `random` blocks of row block p / block;  p = i + n_k -
-//   n_q
+//   visible(i, j) = j / block is one of the `random` blocks of row block p / block
+//   p = i + n_k - n_q
 #include "ops/masks.h"
 #include "ops/reference.h"
 

@@ -4,7 +4,7 @@
 //   gate_h = σ(mean_i(q_hi)·w_h),  o = gate_h softmax(q·k / √d) v where gate_h > threshold, else 0
 #include <cmath>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/heads.h"
 #include "ops/reference.h"
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "ops/masks.h"
 #include "ops/reference.h"
 #include "ops/routing.h"

@@ -105,59 +105,34 @@ double Problem::map(const ir::Map& op, const ir::Node& node, const Coordinates& 
   std::vector<double> x;
   for (const ir::NodeId input : node.inputs) x.push_back(value(input, at));
   switch (op.fn) {
-    case Fn::Add:
-      return x[0] + x[1];
-    case Fn::Sub:
-      return x[0] - x[1];
-    case Fn::Mul:
-      return x[0] * x[1];
-    case Fn::Div:
-      return std::floor(x[0] / x[1]);
-    case Fn::Mod:
-      return x[0] - std::floor(x[0] / x[1]) * x[1];
-    case Fn::Min:
-      return std::min(x[0], x[1]);
-    case Fn::Max:
-      return std::max(x[0], x[1]);
-    case Fn::Eq:
-      return x[0] == x[1];
-    case Fn::Ne:
-      return x[0] != x[1];
-    case Fn::Lt:
-      return x[0] < x[1];
-    case Fn::Le:
-      return x[0] <= x[1];
-    case Fn::Gt:
-      return x[0] > x[1];
-    case Fn::Ge:
-      return x[0] >= x[1];
-    case Fn::And:
-      return x[0] != 0 && x[1] != 0;
-    case Fn::Or:
-      return x[0] != 0 || x[1] != 0;
-    case Fn::Not:
-      return x[0] == 0;
-    case Fn::Neg:
-      return -x[0];
-    case Fn::Abs:
-      return std::abs(x[0]);
-    case Fn::Where:
-      return x[0] != 0 ? x[1] : x[2];
+    case Fn::Add: return x[0] + x[1];
+    case Fn::Sub: return x[0] - x[1];
+    case Fn::Mul: return x[0] * x[1];
+    case Fn::Div: return std::floor(x[0] / x[1]);
+    case Fn::Mod: return x[0] - std::floor(x[0] / x[1]) * x[1];
+    case Fn::Min: return std::min(x[0], x[1]);
+    case Fn::Max: return std::max(x[0], x[1]);
+    case Fn::Eq: return x[0] == x[1];
+    case Fn::Ne: return x[0] != x[1];
+    case Fn::Lt: return x[0] < x[1];
+    case Fn::Le: return x[0] <= x[1];
+    case Fn::Gt: return x[0] > x[1];
+    case Fn::Ge: return x[0] >= x[1];
+    case Fn::And: return x[0] != 0 && x[1] != 0;
+    case Fn::Or: return x[0] != 0 || x[1] != 0;
+    case Fn::Not: return x[0] == 0;
+    case Fn::Neg: return -x[0];
+    case Fn::Abs: return std::abs(x[0]);
+    case Fn::Where: return x[0] != 0 ? x[1] : x[2];
     case Fn::Cast:
       switch (node.type.dtype) {
-        case ir::Dtype::Bool:
-          return x[0] != 0;
-        case ir::Dtype::U8:
-          return std::clamp(x[0], 0.0, 255.0);
-        case ir::Dtype::I8:
-          return std::clamp(x[0], -128.0, 127.0);
-        case ir::Dtype::I4:
-          return std::clamp(x[0], -8.0, 7.0);
-        default:
-          return x[0];
+        case ir::Dtype::Bool: return x[0] != 0;
+        case ir::Dtype::U8: return std::clamp(x[0], 0.0, 255.0);
+        case ir::Dtype::I8: return std::clamp(x[0], -128.0, 127.0);
+        case ir::Dtype::I4: return std::clamp(x[0], -8.0, 7.0);
+        default: return x[0];
       }
-    default:
-      throw "not here";
+    default: throw "not here";
   }
 }
 
@@ -386,24 +361,15 @@ class RandomCondition {
     }
     const std::string x = integer(depth - 1);
     switch (below(9)) {
-      case 0:
-        return "(" + x + " + " + integer(depth - 1) + ")";
-      case 1:
-        return "(" + x + " - " + integer(depth - 1) + ")";
-      case 2:
-        return "(" + x + " * " + std::to_string(below(5)) + ")";
-      case 3:
-        return "(" + x + " / " + std::to_string(1 + below(20)) + ")";
-      case 4:
-        return "(" + x + " % " + std::to_string(1 + below(30)) + ")";
-      case 5:
-        return "max(" + x + ", " + integer(depth - 1) + ")";
-      case 6:
-        return "(-" + x + ")";
-      case 7:
-        return "document[j = " + x + " else " + std::to_string(below(9)) + "]";
-      default:
-        return "where(" + boolean(depth - 1) + ", " + x + ", " + integer(depth - 1) + ")";
+      case 0: return "(" + x + " + " + integer(depth - 1) + ")";
+      case 1: return "(" + x + " - " + integer(depth - 1) + ")";
+      case 2: return "(" + x + " * " + std::to_string(below(5)) + ")";
+      case 3: return "(" + x + " / " + std::to_string(1 + below(20)) + ")";
+      case 4: return "(" + x + " % " + std::to_string(1 + below(30)) + ")";
+      case 5: return "max(" + x + ", " + integer(depth - 1) + ")";
+      case 6: return "(-" + x + ")";
+      case 7: return "document[j = " + x + " else " + std::to_string(below(9)) + "]";
+      default: return "where(" + boolean(depth - 1) + ", " + x + ", " + integer(depth - 1) + ")";
     }
   }
   std::string boolean(int depth) {
@@ -413,16 +379,11 @@ class RandomCondition {
     };
     if (depth == 0) return below(5) == 0 ? "keep[n = i / 9]" : compare();
     switch (below(6)) {
-      case 0:
-        return "(" + boolean(depth - 1) + " && " + boolean(depth - 1) + ")";
-      case 1:
-        return "(" + boolean(depth - 1) + " || " + boolean(depth - 1) + ")";
-      case 2:
-        return "!" + boolean(depth - 1);
-      case 3:
-        return "any(n, " + boolean(depth - 1) + " && (keep || n < j))";
-      default:
-        return compare();
+      case 0: return "(" + boolean(depth - 1) + " && " + boolean(depth - 1) + ")";
+      case 1: return "(" + boolean(depth - 1) + " || " + boolean(depth - 1) + ")";
+      case 2: return "!" + boolean(depth - 1);
+      case 3: return "any(n, " + boolean(depth - 1) + " && (keep || n < j))";
+      default: return compare();
     }
   }
 

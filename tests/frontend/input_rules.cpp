@@ -89,16 +89,12 @@ class Filler {
       return low + static_cast<double>(random() % static_cast<unsigned>(std::max(count, 1.0)));
     };
     switch (rule.kind) {
-      case Kind::Normal:
-        return std::normal_distribution<>()(random) * rule.value;
-      case Kind::Whole:
-        return whole(-3, 7) * rule.value;
+      case Kind::Normal: return std::normal_distribution<>()(random) * rule.value;
+      case Kind::Whole: return whole(-3, 7) * rule.value;
       case Kind::Below:
         return whole(0, rule.name.empty() ? rule.value : static_cast<double>(extent(rule.name)));
-      case Kind::Between:
-        return whole(rule.value, rule.high - rule.value + 1);
-      default:
-        return rule.value;
+      case Kind::Between: return whole(rule.value, rule.high - rule.value + 1);
+      default: return rule.value;
     }
   }
 
@@ -166,26 +162,17 @@ InputRule parse_rule(std::string_view text) {
 
 std::string print(const InputRule& rule) {
   switch (rule.kind) {
-    case Kind::Any:
-      return "any";
-    case Kind::Number:
-      return fmt::format("{}", rule.value);
-    case Kind::Normal:
-      return fmt::format("{} * normal", rule.value);
-    case Kind::Whole:
-      return fmt::format("{} * whole", rule.value);
-    case Kind::Rows:
-      return fmt::format("{} * normal rows", rule.value);
+    case Kind::Any: return "any";
+    case Kind::Number: return fmt::format("{}", rule.value);
+    case Kind::Normal: return fmt::format("{} * normal", rule.value);
+    case Kind::Whole: return fmt::format("{} * whole", rule.value);
+    case Kind::Rows: return fmt::format("{} * normal rows", rule.value);
     case Kind::Below:
       return rule.name.empty() ? fmt::format("below {}", rule.value) : "below " + rule.name;
-    case Kind::Between:
-      return fmt::format("from {} to {}", rule.value, rule.high);
-    case Kind::Ascending:
-      return "ascending";
-    case Kind::Starts:
-      return "starts " + rule.name;
-    case Kind::Hidden:
-      return "hidden by " + rule.name;
+    case Kind::Between: return fmt::format("from {} to {}", rule.value, rule.high);
+    case Kind::Ascending: return "ascending";
+    case Kind::Starts: return "starts " + rule.name;
+    case Kind::Hidden: return "hidden by " + rule.name;
   }
   return "any";
 }

@@ -228,26 +228,16 @@ class Mutator {
   }
   std::string setting(const Graph& graph) {
     switch (below(10)) {
-      case 0:
-        return " visible=" + value(graph);
-      case 1:
-        return " solid=" + value(graph);
-      case 2:
-        return " carry=solid";
-      case 3:
-        return " rows=" + number();
-      case 4:
-        return " columns=" + number();
-      case 5:
-        return " chunk=" + number();
-      case 6:
-        return " lanes=columns rows=4 columns=64 chunk=" + number();
-      case 7:
-        return fmt::format(" share={} members={}", axis(graph), number());
-      case 8:
-        return " slots=" + std::to_string(below(3));
-      default:
-        return "";
+      case 0: return " visible=" + value(graph);
+      case 1: return " solid=" + value(graph);
+      case 2: return " carry=solid";
+      case 3: return " rows=" + number();
+      case 4: return " columns=" + number();
+      case 5: return " chunk=" + number();
+      case 6: return " lanes=columns rows=4 columns=64 chunk=" + number();
+      case 7: return fmt::format(" share={} members={}", axis(graph), number());
+      case 8: return " slots=" + std::to_string(below(3));
+      default: return "";
     }
   }
 
@@ -259,15 +249,9 @@ class Mutator {
     if (lines.empty()) return;
     const std::size_t n = below(lines.size());
     switch (below(7)) {
-      case 0:
-        lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(n));
-        break;
-      case 1:
-        lines.push_back(lines[n]);
-        break;
-      case 2:
-        std::swap(lines[n], lines[below(lines.size())]);
-        break;
+      case 0: lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(n)); break;
+      case 1: lines.push_back(lines[n]); break;
+      case 2: std::swap(lines[n], lines[below(lines.size())]); break;
       case 3:
         lines[n] =
             fmt::format("kernel x({}) over {}, {}", results_of(lines[n]), axis(graph), axis(graph));
@@ -275,12 +259,8 @@ class Mutator {
       case 4:
         lines[n] = fmt::format("kernel x({}) over _, {}", results_of(lines[n]), axis(graph));
         break;
-      case 5:
-        lines[n].insert(lines[n].find(')'), ", " + value(graph));
-        break;
-      default:
-        lines[n] += setting(graph);
-        break;
+      case 5: lines[n].insert(lines[n].find(')'), ", " + value(graph)); break;
+      default: lines[n] += setting(graph); break;
     }
     kernels.clear();
     for (const std::string& line : lines) kernels += line + "\n";

@@ -46,10 +46,8 @@ std::string RandomAttention::keys() {
 // Of indices and integers, through reads, from heads that lie packed in one axis.
 std::string RandomAttention::unusual_score() {
   switch (below(6)) {
-    case 0:
-      return let(fmt::format("f32(({} * i - j) % {}) * 0.2", 1 + below(4), 2 + below(9)));
-    case 1:
-      return let(fmt::format("f32(j / {} - i / -{}) * 0.01", 1 + below(9), 1 + below(9)));
+    case 0: return let(fmt::format("f32(({} * i - j) % {}) * 0.2", 1 + below(4), 2 + below(9)));
+    case 1: return let(fmt::format("f32(j / {} - i / -{}) * 0.01", 1 + below(9), 1 + below(9)));
     case 2:
       return let(fmt::format("f32({} / ({} - 1)) * 0.3", input("i32", "i"), input("i32", "j")));
     case 3:
@@ -69,10 +67,8 @@ std::string RandomAttention::unusual_score() {
 
 std::string RandomAttention::bent(const std::string& s) {
   switch (below(6)) {
-    case 0:
-      return let(fmt::format("cumsum(j, {}) * 0.05", s));
-    case 1:
-      return let(fmt::format("{0} + {0}[j = j - 1 else -1.5]", s));
+    case 0: return let(fmt::format("cumsum(j, {}) * 0.05", s));
+    case 1: return let(fmt::format("{0} + {0}[j = j - 1 else -1.5]", s));
     case 2:
       return let(fmt::format("{} * 0.5 + {}[h = {}]", s, input("f32", "h, i"),
                              heads_.empty() ? "i % 4" : "h / 2"));
@@ -105,8 +101,7 @@ std::string RandomAttention::single_score() {
       return let(
           fmt::format("sum(d, {} * {}) * 0.3 + {}", feature_input(rows), keys(),
                       input(chance(80) ? "f32" : "i8", chance(50) ? "i, j" : heads_ + "j, i")));
-    default:
-      return let(fmt::format("sum(d, {} * {}) * 0.3", feature_input(rows), keys()));
+    default: return let(fmt::format("sum(d, {} * {}) * 0.3", feature_input(rows), keys()));
   }
 }
 
@@ -114,18 +109,12 @@ std::string RandomAttention::score() {
   std::string s = single_score();
   if (chance(25)) s = let(s + pick({" + ", " - ", " * "}) + single_score());
   switch (below(8)) {
-    case 0:
-      return let(fmt::format("tanh({} / 3.0) * 3.0", s));
-    case 1:
-      return let(fmt::format("{} - 0.1 * abs(i - j)", s));
-    case 2:
-      return let(fmt::format("leaky_relu({}, 0.2)", s));
-    case 3:
-      return heads_.empty() ? bent(s) : let(fmt::format("{} * {}", s, input("f32", "h")));
-    case 4:
-      return chance(50) ? bent(s) : s;
-    default:
-      return s;
+    case 0: return let(fmt::format("tanh({} / 3.0) * 3.0", s));
+    case 1: return let(fmt::format("{} - 0.1 * abs(i - j)", s));
+    case 2: return let(fmt::format("leaky_relu({}, 0.2)", s));
+    case 3: return heads_.empty() ? bent(s) : let(fmt::format("{} * {}", s, input("f32", "h")));
+    case 4: return chance(50) ? bent(s) : s;
+    default: return s;
   }
 }
 
@@ -136,33 +125,24 @@ std::string RandomAttention::mask(int depth) {
   }
   switch (below(13)) {
     case 0:
-    case 1:
-      return "(j <= i)";
+    case 1: return "(j <= i)";
     case 9:
       return fmt::format("({} == {})", input("i32", "i", "document"),
                          input("i32", "j", "document"));
-    case 10:
-      return fmt::format("(j < {})", input("i32", heads_.empty() ? "i" : "h", "length"));
+    case 10: return fmt::format("(j < {})", input("i32", heads_.empty() ? "i" : "h", "length"));
     case 11:
       return fmt::format("(i / {} == j / {} || j % {} == 0)", 1 + below(50), 1 + below(50),
                          2 + below(40));
     case 12:
       return fmt::format("((i - j) / {} <= {} % {})", pick({"3", "-4", "16"}), input("i32", "j"),
                          pick({"2", "-3"}));
-    case 2:
-      return fmt::format("(abs(i - j) < {})", 1 + below(60));
-    case 3:
-      return fmt::format("(j % {} == i % {})", 1 + below(5), 1 + below(3));
-    case 4:
-      return fmt::format("({} == {})", input("i32", "i"), input("i32", "j"));
-    case 5:
-      return input("bool", chance(70) || heads_.empty() ? "i, j" : "h, i, j");
-    case 6:
-      return fmt::format("(j < {})", below(120));
-    case 7:
-      return fmt::format("(i + size(j) - size(i) >= j)");
-    default:
-      return input("bool", "j");
+    case 2: return fmt::format("(abs(i - j) < {})", 1 + below(60));
+    case 3: return fmt::format("(j % {} == i % {})", 1 + below(5), 1 + below(3));
+    case 4: return fmt::format("({} == {})", input("i32", "i"), input("i32", "j"));
+    case 5: return input("bool", chance(70) || heads_.empty() ? "i, j" : "h, i, j");
+    case 6: return fmt::format("(j < {})", below(120));
+    case 7: return fmt::format("(i + size(j) - size(i) >= j)");
+    default: return input("bool", "j");
   }
 }
 
@@ -175,23 +155,17 @@ std::string RandomAttention::masked(const std::string& s) {
 
 std::string RandomAttention::weights(const std::string& s) {
   switch (below(10)) {
-    case 0:
-      return let(fmt::format("sigmoid({})", s));
-    case 1:
-      return let(fmt::format("where({}, relu({}), 0.0)", mask(1), s));
+    case 0: return let(fmt::format("sigmoid({})", s));
+    case 1: return let(fmt::format("where({}, relu({}), 0.0)", mask(1), s));
     case 2: {
       const std::string m = let(fmt::format("max(j, {})", s));
       const std::string p = let(fmt::format("exp({} - where({} == -inf, 0.0, {}))", s, m, m));
       return let(fmt::format("{0} / (sum(j, {0}) + 1.0)", p));
     }
-    case 3:
-      return let(fmt::format("softmax(j, {}) - 0.5 * softmax(j, {})", s, masked(score())));
-    case 4:
-      return let(fmt::format("softmax(j, {}) * {}", s, input("f32", "i, j")));
-    case 5:
-      return let(fmt::format("softmax(i, {})", s));
-    default:
-      return let(fmt::format("softmax(j, {})", s));
+    case 3: return let(fmt::format("softmax(j, {}) - 0.5 * softmax(j, {})", s, masked(score())));
+    case 4: return let(fmt::format("softmax(j, {}) * {}", s, input("f32", "i, j")));
+    case 5: return let(fmt::format("softmax(i, {})", s));
+    default: return let(fmt::format("softmax(j, {})", s));
   }
 }
 
@@ -199,21 +173,14 @@ std::string RandomAttention::output(const std::string& p, const std::string& s) 
   const std::string v = feature_input(heads_ + "j, e");
   const auto w = [&] { return feature_input(heads_ + "i, e"); };
   switch (below(16)) {
-    case 0:
-      return fmt::format("logsumexp(j, {})", s);
+    case 0: return fmt::format("logsumexp(j, {})", s);
     case 14:
-    case 15:
-      return unusual_output(p, s);
-    case 1:
-      return fmt::format("sum(i, {} * ({}))", p, w());
-    case 2:
-      return fmt::format("max(j, {})", p);
-    case 3:
-      return p;
-    case 4:
-      return fmt::format("sum((i, j), {})", p);
-    case 5:
-      return fmt::format("sum(j, {} * ({})) * sigmoid({})", p, v, w());
+    case 15: return unusual_output(p, s);
+    case 1: return fmt::format("sum(i, {} * ({}))", p, w());
+    case 2: return fmt::format("max(j, {})", p);
+    case 3: return p;
+    case 4: return fmt::format("sum((i, j), {})", p);
+    case 5: return fmt::format("sum(j, {} * ({})) * sigmoid({})", p, v, w());
     case 6: {
       const std::string d = let(fmt::format("sum(e, ({}) * ({}))", w(), v));
       const std::string mean = let(fmt::format("sum(j, {} * {})", p, d));
@@ -223,30 +190,22 @@ std::string RandomAttention::output(const std::string& p, const std::string& s) 
     case 7:
       return heads_.empty() ? fmt::format("sum(j, {} * {} * ({}))", p, p, v)
                             : fmt::format("sum((h, j), {} * ({}))", p, v);
-    case 8:
-      return fmt::format("sum(j, ({})[j = j - 1] * ({}))", p, v);
-    case 9:
-      return fmt::format("sum(j, where({}, {}, 0.0) * ({}))", mask(1), p, v);
-    default:
-      return fmt::format("sum(j, {} * ({}))", p, v);
+    case 8: return fmt::format("sum(j, ({})[j = j - 1] * ({}))", p, v);
+    case 9: return fmt::format("sum(j, where({}, {}, 0.0) * ({}))", mask(1), p, v);
+    default: return fmt::format("sum(j, {} * ({}))", p, v);
   }
 }
 
 std::string RandomAttention::unusual_output(const std::string& p, const std::string& s) {
   switch (below(8)) {
-    case 0:
-      return fmt::format("mean(j, {})", p);
-    case 1:
-      return fmt::format("min(j, {})", s);
-    case 2:
-      return fmt::format("any(j, {}) && all(i, {})", mask(1), mask(0));
-    case 3:
-      return fmt::format("sum(j, where({}, j + 1, -i))", mask(2));
+    case 0: return fmt::format("mean(j, {})", p);
+    case 1: return fmt::format("min(j, {})", s);
+    case 2: return fmt::format("any(j, {}) && all(i, {})", mask(1), mask(0));
+    case 3: return fmt::format("sum(j, where({}, j + 1, -i))", mask(2));
     case 4:
       return fmt::format("{}(sum(j, {} * ({})))", pick({"bf16", "f16"}), p,
                          feature_input(heads_ + "j, e"));
-    case 5:
-      return fmt::format("max((i, j), {})", p);
+    case 5: return fmt::format("max((i, j), {})", p);
     case 6:
       return fmt::format("sum(j, softmax({}, {}) * {})", heads_.empty() ? "(i, j)" : "(h, j)", s,
                          input("f32", heads_ + "j, e"));
@@ -278,12 +237,9 @@ std::string RandomAttention::ragged_output() {
   if (chance(40)) s = let(fmt::format("{} + {}[edge = first[r = i] + n]", s, input("f32", "edge")));
   if (chance(30)) s = let(fmt::format("where(n < {}, {}, -inf)", 1 + below(4), s));
   switch (below(4)) {
-    case 0:
-      return fmt::format("logsumexp(n, {})", s);
-    case 1:
-      return fmt::format("max(n, {})", s);
-    default:
-      return fmt::format("sum(n, softmax(n, {}) * {}[j = {}])", s, v, at);
+    case 0: return fmt::format("logsumexp(n, {})", s);
+    case 1: return fmt::format("max(n, {})", s);
+    default: return fmt::format("sum(n, softmax(n, {}) * {}[j = {}])", s, v, at);
   }
 }
 

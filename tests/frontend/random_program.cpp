@@ -28,16 +28,12 @@ void RandomProgram::add_axis(const std::string& name, const std::string& extent,
 std::string RandomProgram::extent_of(Role role, const std::vector<std::string>& same_as) {
   if (!same_as.empty() && chance(50)) return word(same_as);
   switch (role) {
-    case Role::Position:
-      return chance(85) ? "" : word({"7", "24", "33", "8 * 12", "64", "100"});
+    case Role::Position: return chance(85) ? "" : word({"7", "24", "33", "8 * 12", "64", "100"});
     case Role::Feature:
       return chance(40) ? "" : word({"1", "2", "3", "4", "4", "5", "8", "8", "16", "17", "32"});
-    case Role::Batch:
-      return chance(40) ? "" : word({"1", "2", "2", "3", "4", "8"});
-    case Role::Short:
-      return chance(35) ? "" : word({"1", "2", "3", "3", "5"});
-    case Role::List:
-      break;
+    case Role::Batch: return chance(40) ? "" : word({"1", "2", "2", "3", "4", "8"});
+    case Role::Short: return chance(35) ? "" : word({"1", "2", "3", "3", "5"});
+    case Role::List: break;
   }
   return "";
 }

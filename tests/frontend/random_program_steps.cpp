@@ -72,8 +72,7 @@ RandomProgram::Value RandomProgram::contraction_score() {
       term += " * " + tame(floats({feature})).text;
       exact = false;
       break;
-    default:
-      break;
+    default: break;
   }
   const std::string scale = word({"", " * 0.3", " * 0.3", " * rsqrt(size(" + feature + "))"});
   return let(fmt::format("sum({}, {}){}", over, term, scale), axes, 8, exact && scale.empty());
@@ -92,8 +91,7 @@ RandomProgram::Value RandomProgram::unusual_score() {
                              tame(floats({feature})).text),
                  plane, 6);
     }
-    case 1:
-      return tame(floats(plane));
+    case 1: return tame(floats(plane));
     case 2: {
       const Value at = integer(plane, 1);
       const std::string axis = word({any_axis(Role::Feature), any_axis(Role::Short)});
@@ -161,8 +159,7 @@ void RandomProgram::weights() {
   }
   const Value t = tame(s);
   switch (below(12)) {
-    case 0:
-      return add(let(fmt::format("sigmoid({})", s.text), s.axes, 1));
+    case 0: return add(let(fmt::format("sigmoid({})", s.text), s.axes, 1));
     case 1:
       return add(
           let(fmt::format("relu({0}) / (sum({1}, relu({0})) + 1.0)", t.text, axis), s.axes, 1));
@@ -185,8 +182,7 @@ void RandomProgram::weights() {
       if (!fits(axes)) return;
       return add(let(fmt::format("softmax({}, {}) * {}", list, s.text, y.text), axes, y.size));
     }
-    default:
-      return add(let(fmt::format("softmax({}, {})", list, s.text), s.axes, 1));
+    default: return add(let(fmt::format("softmax({}, {})", list, s.text), s.axes, 1));
   }
 }
 
@@ -231,12 +227,9 @@ void RandomProgram::combine() {
   const Axes axes = unite(a.axes, b.axes);
   if (!fits(axes)) return;
   switch (below(8)) {
-    case 0:
-      return add(let(fmt::format("{} * {}", a.text, b.text), axes, a.size * b.size));
-    case 1:
-      return add(let(fmt::format("{} - {}", a.text, b.text), axes, a.size + b.size));
-    case 2:
-      return add(let(fmt::format("{} / (abs({}) + 1.0)", a.text, b.text), axes, a.size));
+    case 0: return add(let(fmt::format("{} * {}", a.text, b.text), axes, a.size * b.size));
+    case 1: return add(let(fmt::format("{} - {}", a.text, b.text), axes, a.size + b.size));
+    case 2: return add(let(fmt::format("{} / (abs({}) + 1.0)", a.text, b.text), axes, a.size));
     case 3:
       return add(let(fmt::format("{}(0.0 + {}, {})", word({"max", "min"}), a.text, b.text), axes,
                      std::max(a.size, b.size)));
@@ -247,10 +240,8 @@ void RandomProgram::combine() {
       return add(let(fmt::format("where({}, {}, {})", c.text, a.text, b.text), all,
                      std::max(a.size, b.size)));
     }
-    case 5:
-      return add(let(fmt::format("{} * sigmoid({})", a.text, b.text), axes, a.size));
-    default:
-      return add(let(fmt::format("{} + {}", a.text, b.text), axes, a.size + b.size));
+    case 5: return add(let(fmt::format("{} * sigmoid({})", a.text, b.text), axes, a.size));
+    default: return add(let(fmt::format("{} + {}", a.text, b.text), axes, a.size + b.size));
   }
 }
 
@@ -364,8 +355,7 @@ void RandomProgram::layer() {
       return add(
           let(fmt::format("{0} * rsqrt(mean({1}, {0} * {0}) + 0.1)", centred.text, c), x.axes, 2));
     }
-    default:
-      return add(y);
+    default: return add(y);
   }
 }
 

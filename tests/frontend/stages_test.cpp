@@ -37,8 +37,8 @@ void check(const ops::Mechanism& mechanism, const ops::test::Options& options, b
     const Sizes sizes = ops::example_sizes(graph, extents.rows, extents.columns);
     examples.push_back({sizes, ops::example_inputs(mechanism, problem, graph, sizes, 1)});
   }
-  const auto differs = passes::differing_stage(open ? with_open_extents(graph) : graph, examples,
-                                               kTolerance);
+  const auto differs =
+      passes::differing_stage(open ? with_open_extents(graph) : graph, examples, kTolerance);
   CHECK_MESSAGE(!differs, mechanism.name << " " << differs.value_or(""));
 }
 

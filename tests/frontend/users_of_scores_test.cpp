@@ -90,12 +90,13 @@ TEST_CASE("users of scores: a maximum beside what is not finite") {
       "t = sum(d, q * k)\ns = where(j <= i + 1, t, -inf)\n";
   for (const char* output :
        {"logsumexp(i, s)", "sum(j, softmax(j, s) * v)", "sum(i, softmax(j, s) * v[j = i])"}) {
-    Trial trial{fmt::format("{}out a = {}\nout b = where(s == max(j, s), 1.0, 0.0)\n", kHead, output),
-                {{"v", parse_rule("hidden by seen")}},
-                {{{"i", 5}, {"j", 8}}, {{"i", 50}, {"j", 60}}, {{"i", 130}, {"j", 130}}},
-                {},
-                Layout::Dense,
-                1};
+    Trial trial{
+        fmt::format("{}out a = {}\nout b = where(s == max(j, s), 1.0, 0.0)\n", kHead, output),
+        {{"v", parse_rule("hidden by seen")}},
+        {{{"i", 5}, {"j", 8}}, {{"i", 50}, {"j", 60}}, {{"i", 130}, {"j", 130}}},
+        {},
+        Layout::Dense,
+        1};
     trial.options.fuse = true;
     const std::string what = verdict(trial);
     CHECK_MESSAGE(what.empty(), trial.text, what);

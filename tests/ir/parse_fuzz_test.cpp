@@ -28,7 +28,8 @@ constexpr std::string_view kSeeds[] = {
     "out y = x[j = c else -1.5e-3] % 2.0 - -x\nout z = any(j, x > 0.0 && !(j == 1))\n",
     "axis i, j\nq : f32[i]\nk : f32[j]\nm = i != j\n_1 = where(m, q * k, nan)\n"
     "out o = max((i, j), _1)\nout u = sum(j, q * k) + f32(i8(q))\n"
-    "kernel all(o, _1) over i, j visible=m carry=solid rows=48 lanes=columns slots=_,1 because \"so \\\"it\\\" is\"\n",
+    "kernel all(o, _1) over i, j visible=m carry=solid rows=48 lanes=columns slots=_,1 because "
+    "\"so \\\"it\\\" is\"\n",
 };
 
 constexpr std::string_view kPieces[] = {
@@ -101,24 +102,12 @@ class Mutator {
     const std::size_t at = below(text.size() + 1);
     const std::size_t length = std::min(below(12), text.size() - at);
     switch (below(6)) {
-      case 0:
-        text.erase(at, length);
-        break;
-      case 1:
-        text.insert(at, kPieces[below(std::size(kPieces))]);
-        break;
-      case 2:
-        text.replace(at, length, kPieces[below(std::size(kPieces))]);
-        break;
-      case 3:
-        text.insert(below(text.size() + 1), text.substr(at, length));
-        break;
-      case 4:
-        text.insert(at, 1, static_cast<char>(below(256)));
-        break;
-      default:
-        swap_words(text);
-        break;
+      case 0: text.erase(at, length); break;
+      case 1: text.insert(at, kPieces[below(std::size(kPieces))]); break;
+      case 2: text.replace(at, length, kPieces[below(std::size(kPieces))]); break;
+      case 3: text.insert(below(text.size() + 1), text.substr(at, length)); break;
+      case 4: text.insert(at, 1, static_cast<char>(below(256))); break;
+      default: swap_words(text); break;
     }
   }
 

@@ -1,4 +1,4 @@
-# Checks the check: each of these repositories of one file breaks one rule, and the last two none.
+# Checks the check: each of these repositories of one file breaks one rule, and the last three none.
 #   cmake -D WORK=<folder to write in> -P broken.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -25,10 +25,13 @@ expect(1 tests/ir/a.cpp "#include \"passes/fuse.h\"\n" "found \"passes/fuse.h\""
 expect(1 ir/a.cpp "#include \"tests/ir/a.h\"\n" "found \"tests/ir/a.h\"")
 expect(1 codegen/a.h "#include <Halide.h>\n" "found #include <Halide.h>")
 expect(1 frontend/a.h "#include \"llvm/IR/Module.h\"\n" "found #include \"llvm/IR/Module.h\"")
+expect(1 tools/a.h "#include <CLI/CLI.hpp>\n" "found #include <CLI/CLI.hpp>")
+expect(1 ir/a.h "#include <fmt/format.h>\n" "found #include <fmt/format.h>")
 string(REPEAT "int a;\n" 601 long)
 expect(1 ir/a.cpp "${long}" "found 601 lines, expected at most 600")
 expect(1 elsewhere/a.cpp "" "found no file")
 
 string(REPEAT "int a[] = {1};  // [;\n" 600 fits)
 expect(0 ir/a.cpp "${fits}" "1 files keep to their layers")
+expect(0 ir/require.h "#include <fmt/format.h>\n" "1 files keep")
 expect(0 codegen/a.cpp "#include <Halide.h>\n#include \"runtime/program.h\"\n" "1 files keep")

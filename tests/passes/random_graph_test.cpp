@@ -60,32 +60,20 @@ class RandomGraph {
   void step() {
     const NodeId x = pick(floats_), y = pick(floats_), c = pick(truths_);
     switch (below(14)) {
-      case 0:
-        return floats_.push_back(b_.map(below(2) == 0 ? Fn::Add : Fn::Sub, {x, y}));
+      case 0: return floats_.push_back(b_.map(below(2) == 0 ? Fn::Add : Fn::Sub, {x, y}));
       case 1:
-      case 2:
-        return floats_.push_back(b_.map(Fn::Mul, {tame(x), y}));
-      case 3:
-        return floats_.push_back(b_.map(Fn::Neg, {x}));
-      case 4:
-        return floats_.push_back(b_.map(Fn::Where, {c, x, y}));
-      case 5:
-        return floats_.push_back(b_.map(Fn::Where, {c, x, b_.constant(0)}));
-      case 6:
-        return floats_.push_back(b_.map(below(2) == 0 ? Fn::Min : Fn::Max, {x, y}));
+      case 2: return floats_.push_back(b_.map(Fn::Mul, {tame(x), y}));
+      case 3: return floats_.push_back(b_.map(Fn::Neg, {x}));
+      case 4: return floats_.push_back(b_.map(Fn::Where, {c, x, y}));
+      case 5: return floats_.push_back(b_.map(Fn::Where, {c, x, b_.constant(0)}));
+      case 6: return floats_.push_back(b_.map(below(2) == 0 ? Fn::Min : Fn::Max, {x, y}));
       case 7:
-      case 8:
-        return sum_of_product(x, y);
-      case 9:
-        return normalized(x, y);
-      case 10:
-        return attention(x, c, y);
-      case 11:
-        return logic(c);
-      case 12:
-        return integer();
-      default:
-        return read(x);
+      case 8: return sum_of_product(x, y);
+      case 9: return normalized(x, y);
+      case 10: return attention(x, c, y);
+      case 11: return logic(c);
+      case 12: return integer();
+      default: return read(x);
     }
   }
 

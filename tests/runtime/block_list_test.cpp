@@ -74,84 +74,38 @@ struct Point {
     };
     for (const PredicateOp& op : predicate) {
       switch (op.kind) {
-        case Kind::constant:
-          stack.push_back(op.value);
-          continue;
-        case Kind::row:
-          stack.push_back(row);
-          continue;
-        case Kind::column:
-          stack.push_back(column);
-          continue;
-        case Kind::batch:
-          stack.push_back(batch[static_cast<std::size_t>(op.value)]);
-          continue;
-        case Kind::size:
-          stack.push_back(symbols[static_cast<std::size_t>(op.value)]);
-          continue;
-        case Kind::load:
-          stack.push_back(load(op.value));
-          continue;
-        case Kind::neg:
-          stack.back() = -stack.back();
-          continue;
-        case Kind::abs:
-          stack.back() = std::abs(stack.back());
-          continue;
-        case Kind::logical_not:
-          stack.back() = stack.back() == 0;
-          continue;
-        default:
-          break;
+        case Kind::constant: stack.push_back(op.value); continue;
+        case Kind::row: stack.push_back(row); continue;
+        case Kind::column: stack.push_back(column); continue;
+        case Kind::batch: stack.push_back(batch[static_cast<std::size_t>(op.value)]); continue;
+        case Kind::size: stack.push_back(symbols[static_cast<std::size_t>(op.value)]); continue;
+        case Kind::load: stack.push_back(load(op.value)); continue;
+        case Kind::neg: stack.back() = -stack.back(); continue;
+        case Kind::abs: stack.back() = std::abs(stack.back()); continue;
+        case Kind::logical_not: stack.back() = stack.back() == 0; continue;
+        default: break;
       }
       const std::int64_t b = pop(), a = pop();
       switch (op.kind) {
-        case Kind::add:
-          stack.push_back(a + b);
-          break;
-        case Kind::sub:
-          stack.push_back(a - b);
-          break;
-        case Kind::mul:
-          stack.push_back(a * b);
-          break;
-        case Kind::div:
-          stack.push_back(floor_div(a, b));
-          break;
-        case Kind::mod:
-          stack.push_back(a - floor_div(a, b) * b);
-          break;
-        case Kind::min:
-          stack.push_back(std::min(a, b));
-          break;
-        case Kind::max:
-          stack.push_back(std::max(a, b));
-          break;
-        case Kind::lt:
-          stack.push_back(a < b);
-          break;
-        case Kind::le:
-          stack.push_back(a <= b);
-          break;
-        case Kind::eq:
-          stack.push_back(a == b);
-          break;
-        case Kind::ne:
-          stack.push_back(a != b);
-          break;
-        case Kind::logical_and:
-          stack.push_back(a != 0 && b != 0);
-          break;
-        case Kind::logical_or:
-          stack.push_back(a != 0 || b != 0);
-          break;
+        case Kind::add: stack.push_back(a + b); break;
+        case Kind::sub: stack.push_back(a - b); break;
+        case Kind::mul: stack.push_back(a * b); break;
+        case Kind::div: stack.push_back(floor_div(a, b)); break;
+        case Kind::mod: stack.push_back(a - floor_div(a, b) * b); break;
+        case Kind::min: stack.push_back(std::min(a, b)); break;
+        case Kind::max: stack.push_back(std::max(a, b)); break;
+        case Kind::lt: stack.push_back(a < b); break;
+        case Kind::le: stack.push_back(a <= b); break;
+        case Kind::eq: stack.push_back(a == b); break;
+        case Kind::ne: stack.push_back(a != b); break;
+        case Kind::logical_and: stack.push_back(a != 0 && b != 0); break;
+        case Kind::logical_or: stack.push_back(a != 0 || b != 0); break;
         case Kind::select: {
           const std::int64_t condition = pop();
           stack.push_back(condition != 0 ? a : b);
           break;
         }
-        default:
-          FAIL("not a point operation");
+        default: FAIL("not a point operation");
       }
     }
     return stack.back();
@@ -465,26 +419,16 @@ class RandomPredicate {
 
   Predicate integer(int depth) {
     switch (below(depth > 0 ? 11 : 5)) {
-      case 0:
-        return kRow;
-      case 1:
-        return kColumn;
-      case 2:
-        return number(below(200) - 60);
-      case 3:
-        return one(Kind::batch, 0);
-      case 4:
-        return one(Kind::size, below(2));
-      case 5:
-        return load(0, integer(depth - 1));
-      case 6:
-        return load(1, one(Kind::batch, 0) + integer(depth - 1));
-      case 7:
-        return apply(Kind::div, integer(depth - 1), divisor());
-      case 8:
-        return apply(Kind::mod, integer(depth - 1), divisor());
-      case 9:
-        return integer(depth - 1) + one(below(2) == 0 ? Kind::neg : Kind::abs);
+      case 0: return kRow;
+      case 1: return kColumn;
+      case 2: return number(below(200) - 60);
+      case 3: return one(Kind::batch, 0);
+      case 4: return one(Kind::size, below(2));
+      case 5: return load(0, integer(depth - 1));
+      case 6: return load(1, one(Kind::batch, 0) + integer(depth - 1));
+      case 7: return apply(Kind::div, integer(depth - 1), divisor());
+      case 8: return apply(Kind::mod, integer(depth - 1), divisor());
+      case 9: return integer(depth - 1) + one(below(2) == 0 ? Kind::neg : Kind::abs);
       default: {
         constexpr Kind kinds[] = {Kind::add, Kind::sub, Kind::mul, Kind::min, Kind::max};
         return apply(kinds[below(5)], integer(depth - 1), integer(depth - 1));
@@ -498,12 +442,9 @@ class RandomPredicate {
   }
   Predicate boolean(int depth) {
     switch (below(depth > 0 ? 8 : 4)) {
-      case 4:
-        return apply(Kind::logical_and, boolean(depth - 1), boolean(depth - 1));
-      case 5:
-        return apply(Kind::logical_or, boolean(depth - 1), boolean(depth - 1));
-      case 6:
-        return boolean(depth - 1) + one(Kind::logical_not);
+      case 4: return apply(Kind::logical_and, boolean(depth - 1), boolean(depth - 1));
+      case 5: return apply(Kind::logical_or, boolean(depth - 1), boolean(depth - 1));
+      case 6: return boolean(depth - 1) + one(Kind::logical_not);
       case 7:
         return boolean(depth - 1) + boolean(depth - 1) + boolean(depth - 1) + one(Kind::select);
       default: {

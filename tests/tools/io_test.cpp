@@ -312,17 +312,12 @@ Bytes mutated(Bytes file, std::mt19937& random) {
   for (std::size_t edits = 1 + pick(4); edits > 0 && !file.empty(); --edits) {
     const std::size_t at = pick(file.size());
     switch (pick(4)) {
-      case 0:
-        file[at] ^= static_cast<std::byte>(1 + pick(255));
-        break;
-      case 1:
-        file.resize(at);
-        break;
+      case 0: file[at] ^= static_cast<std::byte>(1 + pick(255)); break;
+      case 1: file.resize(at); break;
       case 2:
         file.insert(file.begin() + static_cast<std::ptrdiff_t>(at), std::byte('0' + pick(10)));
         break;
-      default:
-        file.erase(file.begin() + static_cast<std::ptrdiff_t>(at));
+      default: file.erase(file.begin() + static_cast<std::ptrdiff_t>(at));
     }
   }
   return file;

@@ -2,13 +2,15 @@
 
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::tools {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "bench/probe.h"
 #include "fovea/fovea.h"
+#include "ir/require.h"
 #include "tools/document/links.h"
 #include "tools/document/words.h"
 #include "tools/draw/render.h"

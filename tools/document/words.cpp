@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <unordered_map>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "tools/io/files.h"
 
 namespace fovea::document {

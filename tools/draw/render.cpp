@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -12,7 +14,7 @@
 #include <memory>
 #include <span>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "tools/io/files.h"
 
 namespace fovea::tools {

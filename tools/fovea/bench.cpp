@@ -1,9 +1,11 @@
 // fovea bench: how fast a graph runs, beside what the machine can do.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "ir/require.h"
 #include "tools/fovea/command.h"
 #include "tools/fovea/inputs.h"
 #include "tools/fovea/measure.h"

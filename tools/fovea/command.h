@@ -1,7 +1,9 @@
 // tools/fovea/command.h — the subcommands of `fovea`, each in its own file.
 #pragma once
 
-#include <CLI/CLI.hpp>
+namespace CLI {
+class App;
+}
 
 namespace fovea::tools {
 

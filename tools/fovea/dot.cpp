@@ -1,7 +1,11 @@
 // fovea dot: a graph as a drawing.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <memory>
 
+#include "ir/require.h"
 #include "tools/draw/render.h"
 #include "tools/fovea/command.h"
 #include "tools/fovea/source.h"

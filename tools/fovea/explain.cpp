@@ -1,5 +1,6 @@
 // fovea explain: what the compiler made of a graph, kernel by kernel.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <cmath>
 #include <memory>

@@ -1,6 +1,7 @@
 // fovea gallery: a page of the mechanisms, each with its fused graph and who looks at whom.
 #include <fmt/format.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ir/require.h"
 #include "ops/mechanism.h"
 #include "tools/draw/heat_map.h"
 #include "tools/draw/render.h"
@@ -55,7 +57,9 @@ Speed speed_of(const Loaded& loaded, const std::vector<std::string>& sizes) {
   const bool computes = measured.share_of_peak() >= measured.share_of_stream();
   const bool gathers = std::ranges::any_of(
       loaded.graph.axes, [](const ir::Axis& axis) { return axis.degree != ir::kNone; });
-  return {computes ? "FMA" : gathers ? "gathered reads" : "memory",
+  return {computes  ? "FMA"
+          : gathers ? "gathered reads"
+                    : "memory",
           std::max(measured.share_of_peak(), measured.share_of_stream()),
           measured.samples.quantile(0.5) * 1e6};
 }

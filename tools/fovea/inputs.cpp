@@ -1,8 +1,12 @@
 #include "tools/fovea/inputs.h"
 
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "tools/fovea/shapes.h"
 #include "tools/io/files.h"
 #include "tools/io/random.h"

@@ -2,13 +2,16 @@
 // numbers.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "tools/fovea/source.h"
 #include "tools/io/tensor.h"
+
+namespace CLI {
+class App;
+}
 
 namespace fovea::tools {
 

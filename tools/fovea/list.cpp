@@ -1,5 +1,6 @@
 // fovea list: the mechanisms there are, and everything about one.
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <memory>

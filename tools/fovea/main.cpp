@@ -1,11 +1,16 @@
 // The fovea command: runs, prints, draws, explains and measures attention.
+#include <CLI/CLI.hpp>
+
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include <csignal>
 #include <cstdio>
 #include <new>
 
 #include "fovea/fovea.h"
+#include "ir/require.h"
 #include "tools/fovea/command.h"
 
 namespace {

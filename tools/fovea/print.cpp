@@ -1,4 +1,7 @@
 // fovea print: a graph as text, before or after a pass.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include <memory>
 
 #include "tools/fovea/command.h"

@@ -1,8 +1,12 @@
 // fovea run: computes a graph's outputs.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <memory>
 
+#include "ir/require.h"
 #include "tools/check/check.h"
 #include "tools/fovea/command.h"
 #include "tools/fovea/inputs.h"

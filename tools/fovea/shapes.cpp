@@ -1,6 +1,9 @@
 #include "tools/fovea/shapes.h"
 
+#include <fmt/format.h>
+
 #include "ir/extent.h"
+#include "ir/require.h"
 
 namespace fovea::tools {
 namespace {

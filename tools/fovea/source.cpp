@@ -1,9 +1,13 @@
 #include "tools/fovea/source.h"
 
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
 #include <charconv>
 #include <map>
 
 #include "codegen/targets.h"
+#include "ir/require.h"
 #include "passes/accept_kernels.h"
 #include "passes/pipeline.h"
 #include "tools/io/files.h"

@@ -1,13 +1,16 @@
 // tools/fovea/source.h — GRAPH on the command line: a file, standard input or a mechanism.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "fovea/fovea.h"
 #include "ops/mechanism.h"
+
+namespace CLI {
+class App;
+}
 
 namespace fovea::tools {
 

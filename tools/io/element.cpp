@@ -1,5 +1,7 @@
 #include "tools/io/element.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -7,7 +9,7 @@
 #include <source_location>
 #include <type_traits>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::tools {
 namespace {
@@ -79,79 +81,52 @@ std::string describe(const Exact& value) {
 
 Exact load(Stored type, const std::byte* memory, std::int64_t n) {
   switch (type) {
-    case Stored::F64:
-      return load_as<double>(memory, n);
-    case Stored::F32:
-      return double{load_as<float>(memory, n)};
-    case Stored::BF16:
-      return from_bf16(load_as<std::uint16_t>(memory, n));
-    case Stored::F16:
-      return from_f16(load_as<std::uint16_t>(memory, n));
-    case Stored::I64:
-      return load_as<std::int64_t>(memory, n);
-    case Stored::I32:
-      return std::int64_t{load_as<std::int32_t>(memory, n)};
-    case Stored::I16:
-      return std::int64_t{load_as<std::int16_t>(memory, n)};
-    case Stored::I8:
-      return std::int64_t{load_as<std::int8_t>(memory, n)};
-    case Stored::U64:
-      return load_as<std::uint64_t>(memory, n);
-    case Stored::U32:
-      return std::int64_t{load_as<std::uint32_t>(memory, n)};
-    case Stored::U16:
-      return std::int64_t{load_as<std::uint16_t>(memory, n)};
+    case Stored::F64: return load_as<double>(memory, n);
+    case Stored::F32: return double{load_as<float>(memory, n)};
+    case Stored::BF16: return from_bf16(load_as<std::uint16_t>(memory, n));
+    case Stored::F16: return from_f16(load_as<std::uint16_t>(memory, n));
+    case Stored::I64: return load_as<std::int64_t>(memory, n);
+    case Stored::I32: return std::int64_t{load_as<std::int32_t>(memory, n)};
+    case Stored::I16: return std::int64_t{load_as<std::int16_t>(memory, n)};
+    case Stored::I8: return std::int64_t{load_as<std::int8_t>(memory, n)};
+    case Stored::U64: return load_as<std::uint64_t>(memory, n);
+    case Stored::U32: return std::int64_t{load_as<std::uint32_t>(memory, n)};
+    case Stored::U16: return std::int64_t{load_as<std::uint16_t>(memory, n)};
     case Stored::U8:
-    case Stored::Bool:
-      return std::int64_t{load_as<std::uint8_t>(memory, n)};
+    case Stored::Bool: return std::int64_t{load_as<std::uint8_t>(memory, n)};
   }
   invariant_failed("a type without elements", std::source_location::current());
 }
 
 double load(Dtype dtype, const std::byte* memory, std::int64_t n) {
   switch (dtype) {
-    case Dtype::F32:
-      return load_as<float>(memory, n);
-    case Dtype::BF16:
-      return from_bf16(load_as<std::uint16_t>(memory, n));
-    case Dtype::F16:
-      return from_f16(load_as<std::uint16_t>(memory, n));
-    case Dtype::I32:
-      return load_as<std::int32_t>(memory, n);
-    case Dtype::U8:
-      return load_as<std::uint8_t>(memory, n);
-    case Dtype::I8:
-      return load_as<std::int8_t>(memory, n);
-    case Dtype::I4:
-      return load_i4(memory, n);
-    case Dtype::Bool:
-      return load_as<std::uint8_t>(memory, n) != 0 ? 1 : 0;
+    case Dtype::F32: return load_as<float>(memory, n);
+    case Dtype::BF16: return from_bf16(load_as<std::uint16_t>(memory, n));
+    case Dtype::F16: return from_f16(load_as<std::uint16_t>(memory, n));
+    case Dtype::I32: return load_as<std::int32_t>(memory, n);
+    case Dtype::U8: return load_as<std::uint8_t>(memory, n);
+    case Dtype::I8: return load_as<std::int8_t>(memory, n);
+    case Dtype::I4: return load_i4(memory, n);
+    case Dtype::Bool: return load_as<std::uint8_t>(memory, n) != 0 ? 1 : 0;
   }
   invariant_failed("a type without elements", std::source_location::current());
 }
 
 void store(Dtype dtype, std::byte* memory, std::int64_t n, double value) {
   switch (dtype) {
-    case Dtype::F32:
-      return store_as(memory, n, static_cast<float>(value));
+    case Dtype::F32: return store_as(memory, n, static_cast<float>(value));
     case Dtype::BF16: {
       const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
       // A NaN whose payload lies in the lower half must stay one.
       return store_as(memory, n,
                       static_cast<std::uint16_t>(std::isnan(value) ? 0x7fc0 : bits >> 16));
     }
-    case Dtype::F16:
-      return store_as(memory, n, to_f16(value));
-    case Dtype::I32:
-      return store_as(memory, n, static_cast<std::int32_t>(value));
-    case Dtype::U8:
-      return store_as(memory, n, static_cast<std::uint8_t>(value));
-    case Dtype::I8:
-      return store_as(memory, n, static_cast<std::int8_t>(value));
-    case Dtype::I4:
-      return store_i4(memory, n, static_cast<int>(value));
-    case Dtype::Bool:
-      return store_as(memory, n, static_cast<std::uint8_t>(value != 0));
+    case Dtype::F16: return store_as(memory, n, to_f16(value));
+    case Dtype::I32: return store_as(memory, n, static_cast<std::int32_t>(value));
+    case Dtype::U8: return store_as(memory, n, static_cast<std::uint8_t>(value));
+    case Dtype::I8: return store_as(memory, n, static_cast<std::int8_t>(value));
+    case Dtype::I4: return store_i4(memory, n, static_cast<int>(value));
+    case Dtype::Bool: return store_as(memory, n, static_cast<std::uint8_t>(value != 0));
   }
   invariant_failed("a type without elements", std::source_location::current());
 }

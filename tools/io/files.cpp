@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "tools/io/npy.h"
 #include "tools/io/npz.h"
 #include "tools/io/safetensors.h"

@@ -1,5 +1,7 @@
 #include "tools/io/npy.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -7,7 +9,7 @@
 #include <limits>
 #include <optional>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::tools {
 namespace {

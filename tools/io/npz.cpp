@@ -2,9 +2,11 @@
 
 #include <zip.h>
 
+#include <fmt/format.h>
+
 #include <memory>
 
-#include "ir/error.h"
+#include "ir/require.h"
 #include "tools/io/npy.h"
 
 namespace fovea::tools {

@@ -1,10 +1,12 @@
 #include "tools/io/safetensors.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "ir/error.h"
+#include "ir/require.h"
 
 namespace fovea::tools {
 namespace {

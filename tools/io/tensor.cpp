@@ -6,8 +6,8 @@
 #include <limits>
 #include <span>
 
-#include "ir/error.h"
 #include "ir/extent.h"
+#include "ir/require.h"
 #include "tools/io/element.h"
 
 namespace fovea::tools {
