@@ -157,12 +157,14 @@ class Declaration {
   void stored(const Kernel& kernel, NodeId id, int slot) {
     const Node& node = graph_.node(id);
     const bool padded = folds_rows(graph_, kernel, id);
-    const Place& where = all_.places[id] =
+    Place& where = all_.places[id] =
         place(node.name.empty() ? "%" + std::to_string(id) : node.name, Buffer::Role::stored,
               order(kernel, id), between(node.type.dtype));
     buffer(where).slot = slot;
     all_.slots = std::max(all_.slots, slot + 1);
     if (!padded) return;
+    where.padded = kernel.column;
+    where.multiple = kernel.column_block;
     for (std::size_t n = 0; n < where.layout.size(); n++)
       if (where.layout[n] == kernel.column) buffer(where).shape[n] = padded_columns(kernel);
   }

@@ -15,6 +15,8 @@ struct Place {
   int buffer = -1;                   // of runtime::Program
   ir::Dtype dtype = ir::Dtype::F32;  // as stored
   std::vector<ir::AxisId> layout;    // slowest first
+  ir::AxisId padded = ir::kNone;     // of which memory holds a multiple of so many
+  int multiple = 1;
 };
 using Placement = std::map<ir::NodeId, Place>;
 

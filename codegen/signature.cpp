@@ -19,8 +19,12 @@ std::int64_t Signature::fixed_extent(AxisId axis) const {
 
 std::vector<std::int64_t> Signature::fixed_extents(const Place& place) const {
   std::vector<std::int64_t> result;
-  for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis)
-    result.push_back(fixed_extent(*axis));
+  for (auto axis = place.layout.rbegin(); axis != place.layout.rend(); ++axis) {
+    const std::int64_t extent = fixed_extent(*axis);
+    const bool rounded = *axis == place.padded && extent >= 0;
+    result.push_back(rounded ? (extent + place.multiple - 1) / place.multiple * place.multiple
+                             : extent);
+  }
   if (place.dtype == Dtype::I4 && !result.empty() && result[0] >= 0)
     result[0] = (result[0] + 1) / 2;
   return result;

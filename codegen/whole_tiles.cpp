@@ -3,6 +3,8 @@
 #include <Halide.h>
 
 #include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace fovea::codegen {
@@ -11,17 +13,33 @@ namespace {
 using Halide::Expr;
 using Halide::Internal::Call;
 using Halide::Internal::Function;
-using Halide::Internal::IRGraphVisitor;
 using Halide::Internal::IRGraphMutator;
+using Halide::Internal::IRGraphVisitor;
 using Halide::Internal::Select;
 using Halide::Internal::Variable;
 
 // Whether an extent was promised without a start.
-bool is_tile(const Call& call) {
+bool is_tile(const Function& function) {
+  return std::ranges::any_of(function.schedule().bounds(), [](const auto& bound) {
+    return bound.extent.defined() && !bound.min.defined();
+  });
+}
+
+// Whether its elements are stored in an order of its own, as a scan stores them.
+bool is_scattered(const Function& function) {
+  const std::vector<std::string>& names = function.args();
+  return std::ranges::any_of(function.updates(), [&](const auto& update) {
+    return !std::ranges::equal(update.args(), names, [](const Expr& at, const std::string& name) {
+      const auto* variable = at.template as<Variable>();
+      return variable != nullptr && variable->name == name;
+    });
+  });
+}
+
+bool must_stay_whole(const Call& call) {
   if (call.call_type != Call::Halide || !call.func.defined()) return false;
-  const auto& bounds = Function(call.func).schedule().bounds();
-  return std::ranges::any_of(
-      bounds, [](const auto& bound) { return bound.extent.defined() && !bound.min.defined(); });
+  const Function function(call.func);
+  return is_tile(function) || is_scattered(function);
 }
 
 // Whether it differs within the loops.
@@ -35,15 +53,17 @@ bool varies(const Expr& e) {
   return search.found;
 }
 
-// The calls of tiles in a choice: those that happen whatever is chosen, and the others.
+// The calls in a choice of what must stay whole: those that happen whatever is chosen, and the
+// others. A function that calls itself calls what it has stored.
 class Calls : public IRGraphVisitor {
  public:
+  explicit Calls(std::string self) : self_(std::move(self)) {}
   std::vector<Expr> always, sometimes;
 
  private:
   using IRGraphVisitor::visit;
   void visit(const Call* op) override {
-    if (is_tile(*op)) add(depth_ == 0 ? always : sometimes, op);
+    if (op->name != self_ && must_stay_whole(*op)) add(depth_ == 0 ? always : sometimes, op);
     IRGraphVisitor::visit(op);
   }
   void visit(const Select* op) override {
@@ -64,22 +84,30 @@ class Calls : public IRGraphVisitor {
   }
 
  private:
+  std::string self_;
   int depth_ = 0;
 };
 
 class CallBeside : public IRGraphMutator {
+ public:
+  explicit CallBeside(std::string self) : self_(std::move(self)) {}
+
+ private:
   using IRGraphMutator::visit;
   Expr visit(const Select* op) override {
     if (!varies(op->condition)) return IRGraphMutator::visit(op);
     const Expr choice = op;
-    Calls calls;
+    Calls calls(self_);
     choice.accept(&calls);
     Expr result = choice;
     for (const Expr& call : calls.sometimes)
       if (!Calls::contains(calls.always, call))
-        result = Call::make(result.type(), Call::return_second, {call, result}, Call::PureIntrinsic);
+        result =
+            Call::make(result.type(), Call::return_second, {call, result}, Call::PureIntrinsic);
     return result;
   }
+
+  std::string self_;
 };
 
 }  // namespace
@@ -87,9 +115,10 @@ class CallBeside : public IRGraphMutator {
 void keep_tiles_whole(const Halide::Pipeline& pipeline) {
   std::vector<Function> outputs;
   for (const Halide::Func& output : pipeline.outputs()) outputs.push_back(output.function());
-  CallBeside mutator;
-  for (auto& [name, function] : Halide::Internal::build_environment(outputs))
+  for (auto& [name, function] : Halide::Internal::build_environment(outputs)) {
+    CallBeside mutator(name);
     function.mutate(&mutator);
+  }
 }
 
 }  // namespace fovea::codegen

@@ -16,8 +16,7 @@ RandomProgram::Value RandomProgram::integer_leaf(const Axes& over) {
     return axes;
   };
   switch (below(12)) {
-    case 0:
-      return {std::to_string(below(12)), {}};
+    case 0: return {std::to_string(below(12)), {}};
     case 1:
       return {fmt::format("size({})", over.empty() ? "i" : is_ragged(over[0]) ? "i" : over[0]), {}};
     case 2:
@@ -32,8 +31,7 @@ RandomProgram::Value RandomProgram::integer_leaf(const Axes& over) {
                          "from 2147483640 to 2147483647"}),
                    9);
     }
-    case 5:
-      return {word({"2147483647", "(-2147483647 - 1)", "2147483600", "1073741824"}), {}};
+    case 5: return {word({"2147483647", "(-2147483647 - 1)", "2147483600", "1073741824"}), {}};
     default: {
       const Axes positions = those(over, Role::Position);
       if (positions.empty() || chance(10)) {
@@ -66,10 +64,8 @@ RandomProgram::Value RandomProgram::integer(const Axes& over, int depth) {
   if (depth <= 0 || chance(25)) return integer_leaf(over);
   const Value a = integer(over, depth - 1);
   switch (below(14)) {
-    case 0:
-      return {fmt::format("abs({})", a.text), a.axes};
-    case 1:
-      return detour(over);
+    case 0: return {fmt::format("abs({})", a.text), a.axes};
+    case 1: return detour(over);
     case 2: {
       const Value c = condition(over, 0), b = integer(over, depth - 1);
       return {fmt::format("where({}, {}, {})", c.text, a.text, b.text),
@@ -134,8 +130,7 @@ RandomProgram::Value RandomProgram::compared_floats(const Axes& over) {
     case 1:
       if (is_ragged(axis)) break;
       return {fmt::format("({0} > mean({1}, {2}))", x.text, axis, tame(x).text), x.axes};
-    default:
-      break;
+    default: break;
   }
   return {fmt::format("({} {} {})", x.text, word({"<", ">", ">=", "<="}),
                       word({"0.1", "-0.37", "0.0", "0.77"})),
@@ -201,10 +196,8 @@ RandomProgram::Value RandomProgram::condition_leaf(const Axes& over) {
   switch (below(14)) {
     case 0:
     case 1:
-    case 2:
-      return {fmt::format("({} {} {})", column, word({"<=", "<=", "<", ">="}), row), plane};
-    case 3:
-      return {fmt::format("(abs({} - {}) < {})", row, column, 1 + below(20)), plane};
+    case 2: return {fmt::format("({} {} {})", column, word({"<=", "<=", "<", ">="}), row), plane};
+    case 3: return {fmt::format("(abs({} - {}) < {})", row, column, 1 + below(20)), plane};
     case 4: {
       const Value a = input("i32", {row}, "ascending", 9),
                   b = input("i32", {column}, "ascending", 9);
@@ -225,10 +218,8 @@ RandomProgram::Value RandomProgram::condition_leaf(const Axes& over) {
       return {fmt::format("({} / {} == {} / {})", row, 1 + below(20), column, 1 + below(20)),
               plane};
     case 8:
-    case 9:
-      return third_axis_condition(plain);
-    case 10:
-      return compared_floats(over);
+    case 9: return third_axis_condition(plain);
+    case 10: return compared_floats(over);
     case 11: {
       const Value w = input("i32", {}, word({"2147483647", "5", "16", "-2147483648"}), 9);
       return {fmt::format("({} - {} < {})", row, column, w.text), plane};
@@ -275,10 +266,8 @@ RandomProgram::Value RandomProgram::coordinate(const std::string& axis, const Ax
     case 2:
       if (!other.empty()) return {other, {other}};
       [[fallthrough]];
-    case 3:
-      return {fmt::format("{} - {}", axis, 1 + below(3)), {axis}};
-    case 4:
-      return {fmt::format("size({0}) - 1 - {0}", axis), {axis}};
+    case 3: return {fmt::format("{} - {}", axis, 1 + below(3)), {axis}};
+    case 4: return {fmt::format("size({0}) - 1 - {0}", axis), {axis}};
     case 5:
       if (chance(10)) return {axis, {axis}};
       return {fmt::format("max({} + {}, 0)", axis, word({"1", "-2", "3"})), {axis}};
@@ -384,9 +373,12 @@ void RandomProgram::neighbours() {
   const Axes result = without(score_axes, ragged);
   const std::string n = any_axis(Role::Short);
   switch (below(6)) {
-    case 0:
-      return add(let(fmt::format("{}({}, {})", word({"logsumexp", "max"}), ragged, tame(s).text),
-                     result, 8));
+    case 0: {
+      Value best = let(fmt::format("{}({}, {})", word({"logsumexp", "max"}), ragged, tame(s).text),
+                       result, 8);
+      best.excludes = true;  // where there is none
+      return add(best);
+    }
     case 1: {
       if (contains(result, n)) return;
       const Value best =
