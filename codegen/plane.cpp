@@ -146,8 +146,19 @@ void Plane::plan() {
         find_contractions(node, key.factors.size() == 1, found, nested, seen, false);
       for (const NodeId id : found) users[id]++;
     }
-    for (const auto& [id, count] : users)
-      if (count > 1) changed |= wanted_.insert(single(id)).second;
+    // What is stored asks for its conditions once more, outside of the panel's loops.
+    std::set<NodeId> seen, found;
+    for (const NodeId result : context_.plane_results(revisit_))
+      for (const NodeId condition : hidden_by(graph_, result, context_.source.leaves))
+        find_contractions(condition, false, found, nested, seen, true);
+    // Values as a whole first: what they are made of may then have one user.
+    const auto want = [&](bool whole) {
+      for (const auto& [id, count] : users)
+        if (count > 1 && context_.alike[static_cast<std::size_t>(id)] == whole)
+          changed |= wanted_.insert(single(id)).second;
+    };
+    want(true);
+    if (!changed) want(false);
     for (const NodeId id : nested) changed |= wanted_.insert(single(id)).second;
   }
 }
@@ -168,7 +179,6 @@ void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found,
     return;
   }
   if (fold || whole) found.insert(id);
-  if (whole) return;
   for (const NodeId input : node.inputs)
     find_contractions(input, false, found, nested, seen, inside || fold);
 }
