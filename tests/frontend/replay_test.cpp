@@ -1,0 +1,126 @@
+// Code that is only moved must not change what is compiled. Golden files hold, for each row of the
+// target table, a number for the code of every mechanism in every form; no machine has to run it.
+//
+//   FOVEA_REPLAY=all      compares all x86 rows; without it the best alone
+//   FOVEA_REPLAY=rewrite  writes the files anew, after a change that is meant
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codegen/fingerprint.h"
+#include "codegen/lower_program.h"
+#include "frontend/variants.h"
+#include "ops/mechanism.h"
+#include "tests/frontend/support.h"
+#include "tests/passes/stages.h"
+
+namespace fovea::test {
+namespace {
+
+using Lines = std::map<std::string, std::string>;  // "causal one_row" and the number of its code
+
+std::filesystem::path golden(const ir::Target& target) {
+  return std::filesystem::path(FOVEA_SOURCE_DIR) / "tests/golden/replay" /
+         fmt::format("{}.txt", target.name);
+}
+
+// The forms that are compiled: of each way through the passes the last graph.
+std::map<std::string, Graph> forms(const Graph& graph, const ir::Target& target) {
+  std::map<std::string, Graph> last;
+  for (const passes::Stage& stage : passes::stages(graph, target)) {
+    const std::size_t slash = stage.name.rfind('/');
+    const std::string way = slash == stage.name.npos ? "" : stage.name.substr(0, slash + 1);
+    const std::string pass = stage.name.substr(way.size());
+    last.insert_or_assign(way + (pass == "tile_half" ? "half" : "all"), stage.graph);
+  }
+  return last;
+}
+
+std::string code_of(const Graph& source, const Graph& form, const ir::Target& target) {
+  std::uint64_t all = 0;
+  const Graph graph = frontend::lowerable(source, form, target);
+  for (const codegen::Bitcode& function : codegen::lower_program(graph, target).functions)
+    all = all * 31 + codegen::fingerprint(function);
+  return fmt::format("{:016x}", all);
+}
+
+// What `make` returns in a process of its own: Halide numbers what it makes, and orders by name.
+template <class Make>
+std::string apart(const Make& make) {
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::string text = make();
+    const bool written = write(ends[1], text.data(), text.size()) == ssize_t(text.size());
+    _exit(written ? 0 : 1);
+  }
+  close(ends[1]);
+  std::string text;
+  char buffer[4096];
+  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
+    text.append(buffer, std::size_t(got));
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  REQUIRE_MESSAGE(status == 0, "it ended by itself, after ", text);
+  return text;
+}
+
+Lines compiled(const ir::Target& target) {
+  Lines lines;
+  for (const ops::Mechanism* mechanism : ops::all()) {
+    const Graph graph = mechanism->build(ops::Problem(mechanism->options, {}));
+    for (const auto& [name, form] : forms(graph, target))
+      lines[fmt::format("{} {}", mechanism->name, name)] =
+          apart([&] { return code_of(graph, form, target); });
+  }
+  return lines;
+}
+
+Lines read_lines(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  Lines lines;
+  for (std::string mechanism, form, code; file >> mechanism >> form >> code;)
+    lines[mechanism + " " + form] = code;
+  return lines;
+}
+
+void write_lines(const std::filesystem::path& path, const Lines& lines) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream file(path);
+  for (const auto& [name, code] : lines) file << name << " " << code << "\n";
+}
+
+}  // namespace
+
+TEST_CASE("replay: every mechanism is compiled to the code that it was compiled to") {
+  const char* wish = std::getenv("FOVEA_REPLAY");
+  const std::string_view what = wish == nullptr ? "" : wish;
+  for (const ir::Target& target : ir::targets()) {
+    if (target.arch != ir::Arch::X86) continue;
+    const Lines found = compiled(target);
+    if (what == "rewrite") write_lines(golden(target), found);
+    const Lines expected = read_lines(golden(target));
+    CHECK_MESSAGE(found.size() == expected.size(), golden(target));
+    for (const auto& [name, code] : found) {
+      const auto known = expected.find(name);
+      CHECK_MESSAGE((known != expected.end() && known->second == code), target.name,
+                    ": the code of ", name, " changed");
+    }
+    if (what.empty()) break;
+  }
+}
+
+}  // namespace fovea::test
