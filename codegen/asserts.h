@@ -1,6 +1,7 @@
 // codegen/asserts.h — kernels that check themselves, with FOVEA_ASSERTS=1: their buffers and what
 // they read and write of them, the bounds that Halide was told, and what it was promised. What
-// fails is said on stderr, and the kernel returns its code.
+// fails is said on stderr, and the kernel returns its code. Memory of their own is guarded
+// (codegen/guarded.h).
 #pragma once
 
 #include <span>

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "codegen/asserts.h"
+#include "codegen/guarded.h"
 #include "codegen/scratch.h"
 #include "ir/require.h"
 
@@ -46,6 +47,8 @@ T checked(llvm::Expected<T> value, std::source_location where = std::source_loca
 
 void* halide_malloc(void* /*context*/, std::size_t bytes) { return scratch_allocate(bytes); }
 void halide_free(void* /*context*/, void* block) { scratch_free(block); }
+void* allocate_guarded(void* /*context*/, std::size_t bytes) { return guarded_allocate(bytes); }
+void free_guarded(void* /*context*/, void* block) { guarded_free(block); }
 
 using Symbols = std::vector<std::pair<std::string, ExecutorAddr>>;
 
@@ -120,6 +123,8 @@ void add_mathematics(Symbols& to) {
 Symbols callable() {
   Symbols symbols = {{"halide_malloc", ExecutorAddr::fromPtr(&halide_malloc)},
                      {"halide_free", ExecutorAddr::fromPtr(&halide_free)},
+                     {kGuardedAllocate, ExecutorAddr::fromPtr(&allocate_guarded)},
+                     {kGuardedFree, ExecutorAddr::fromPtr(&free_guarded)},
                      {"memset", ExecutorAddr::fromPtr(&std::memset)},
                      {"memcpy", ExecutorAddr::fromPtr(&std::memcpy)},
                      {"memmove", ExecutorAddr::fromPtr(&std::memmove)}};

@@ -19,6 +19,8 @@
 #include <memory>
 #include <mutex>
 
+#include "codegen/asserts.h"
+#include "codegen/guarded.h"
 #include "codegen/multiply_adds.h"
 #include "codegen/staging.h"
 #include "codegen/targets.h"
@@ -93,6 +95,13 @@ void set_float_flags(llvm::Function& function) {
   }
 }
 
+void guard_memory(llvm::Module& module) {
+  const std::pair<const char*, const char*> names[] = {{"halide_malloc", kGuardedAllocate},
+                                                       {"halide_free", kGuardedFree}};
+  for (const auto& [name, guarded] : names)
+    if (llvm::Function* function = module.getFunction(name)) function->setName(guarded);
+}
+
 std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const ir::Target& target,
                                    const llvm::TargetMachine& machine, llvm::LLVMContext& context) {
   const MachineRow& row = machine_row(target);
@@ -101,6 +110,7 @@ std::unique_ptr<llvm::Module> read(const Bitcode& kernel, const ir::Target& targ
   module->setTargetTriple(view(row.triple));
   module->setDataLayout(machine.createDataLayout());
   define_stagings(*module);
+  if (has_asserts()) guard_memory(*module);
   const std::string entry = kernel.name + "_argv";
   invariant(module->getFunction(entry) != nullptr, "bitcode without its entry " + entry);
   for (llvm::Function& function : *module) {
