@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <map>
 
 #include "codegen/asserts.h"
 #include "codegen/enclosed.h"
@@ -31,12 +32,21 @@ Halide::Target halide_target(const ir::Target& target) {
                         (target.wide_indices ? "-large_buffers" : ""));
 }
 
+// All that the pipeline calls, by name.
+std::map<std::string, Halide::Internal::Function> functions_of(const Halide::Pipeline& pipeline) {
+  std::vector<Halide::Internal::Function> outputs;
+  for (const Halide::Func& output : pipeline.outputs()) outputs.push_back(output.function());
+  return Halide::Internal::build_environment(outputs);
+}
+
 Halide::Module lower(const Halide::Pipeline& pipeline,
                      const std::vector<Halide::Argument>& arguments, const std::string& name,
                      const Halide::Target& target) {
   const HalideLock lock;
-  keep_tiles_whole(pipeline);
-  keep_nan(pipeline);
+  for (auto& [func, function] : functions_of(pipeline)) {
+    keep_tiles_whole(function);
+    keep_nan(function);
+  }
   Halide::Module module = Halide::Pipeline(pipeline).compile_to_module(
       arguments, name, target, Halide::LinkageType::ExternalPlusArgv);
   disclose(module);

@@ -11,27 +11,24 @@
 
 #include <string>
 
-#include "ir/require.h"
+#include "codegen/checked.h"
 
 namespace fovea::codegen {
 
 std::uint64_t fingerprint(const Bitcode& function) {
   llvm::LLVMContext context;
   context.setDiscardValueNames(true);
-  auto parsed =
-      llvm::parseBitcodeFile(llvm::MemoryBufferRef(function.bytes, function.name), context);
-  if (!parsed)
-    invariant_failed(llvm::toString(parsed.takeError()), std::source_location::current());
-  llvm::Module& module = **parsed;
-  for (llvm::Function& each : module)
+  const llvm::MemoryBufferRef bytes(function.bytes, function.name);
+  const auto module = checked(llvm::parseBitcodeFile(bytes, context));
+  for (llvm::Function& each : *module)
     for (llvm::Instruction& instruction : llvm::instructions(each))
       instruction.dropUnknownNonDebugMetadata();
-  for (llvm::GlobalValue& global : module.global_values())
+  for (llvm::GlobalValue& global : module->global_values())
     if (global.hasLocalLinkage()) global.setName("");
-  while (!module.named_metadata_empty()) module.named_metadata_begin()->eraseFromParent();
+  while (!module->named_metadata_empty()) module->named_metadata_begin()->eraseFromParent();
   std::string text;
   llvm::raw_string_ostream stream(text);
-  module.print(stream, nullptr);
+  module->print(stream, nullptr);
   return llvm::xxh3_64bits(llvm::StringRef(stream.str()));
 }
 

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "codegen/asserts.h"
+#include "codegen/checked.h"
 #include "codegen/guarded.h"
 #include "codegen/scratch.h"
 #include "ir/require.h"
@@ -34,16 +35,6 @@ namespace fovea::codegen {
 namespace {
 
 using llvm::orc::ExecutorAddr;
-
-void checked(llvm::Error error, std::source_location where = std::source_location::current()) {
-  if (error) invariant_failed(llvm::toString(std::move(error)), where);
-}
-
-template <class T>
-T checked(llvm::Expected<T> value, std::source_location where = std::source_location::current()) {
-  checked(value.takeError(), where);
-  return std::move(*value);
-}
 
 void* halide_malloc(void* /*context*/, std::size_t bytes) { return scratch_allocate(bytes); }
 void halide_free(void* /*context*/, void* block) { scratch_free(block); }

@@ -15,20 +15,6 @@ namespace {
 using namespace ir;
 using runtime::Buffer;
 
-runtime::Type stored_as(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::F32: return runtime::Type::f32;
-    case Dtype::BF16: return runtime::Type::bf16;
-    case Dtype::F16: return runtime::Type::f16;
-    case Dtype::I32: return runtime::Type::i32;
-    case Dtype::U8: return runtime::Type::u8;
-    case Dtype::I8: return runtime::Type::i8;
-    case Dtype::I4: return runtime::Type::i4;
-    case Dtype::Bool: return runtime::Type::boolean;
-  }
-  return runtime::Type::f32;
-}
-
 Dtype between(Dtype dtype) {
   if (dtype == Dtype::Bool) return dtype;
   return is_float(dtype) ? Dtype::F32 : Dtype::I32;
@@ -121,7 +107,7 @@ class Declaration {
 
  private:
   Place place(const std::string& name, Buffer::Role role, std::vector<AxisId> layout, Dtype dtype) {
-    Buffer buffer{name, role, stored_as(dtype), {}, -1};
+    Buffer buffer{name, role, runtime_type(dtype), {}, -1};
     for (const AxisId axis : layout) buffer.shape.push_back(extent_size(axis));
     all_.buffers.push_back(std::move(buffer));
     return {static_cast<int>(all_.buffers.size()) - 1, dtype, std::move(layout)};
@@ -198,6 +184,20 @@ class Declaration {
 };
 
 }  // namespace
+
+runtime::Type runtime_type(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::F32: return runtime::Type::f32;
+    case Dtype::BF16: return runtime::Type::bf16;
+    case Dtype::F16: return runtime::Type::f16;
+    case Dtype::I32: return runtime::Type::i32;
+    case Dtype::U8: return runtime::Type::u8;
+    case Dtype::I8: return runtime::Type::i8;
+    case Dtype::I4: return runtime::Type::i4;
+    case Dtype::Bool: return runtime::Type::boolean;
+  }
+  return runtime::Type::f32;
+}
 
 Layout lay_out(const Graph& graph) { return Declaration(graph)(); }
 

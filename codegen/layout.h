@@ -10,12 +10,15 @@
 
 namespace fovea::codegen {
 
+runtime::Type runtime_type(ir::Dtype dtype);
+
 // Where a node lies in memory. Symbols of the program are the graph's axes, by AxisId.
 struct Place {
   int buffer = -1;                   // of runtime::Program
   ir::Dtype dtype = ir::Dtype::F32;  // as stored
   std::vector<ir::AxisId> layout;    // slowest first
-  ir::AxisId padded = ir::kNone;     // of which memory holds a multiple of so many
+  // Memory holds so many elements along this axis that they are a multiple of a number.
+  ir::AxisId padded = ir::kNone;
   int multiple = 1;
 };
 using Placement = std::map<ir::NodeId, Place>;

@@ -20,6 +20,7 @@
 #include <mutex>
 
 #include "codegen/asserts.h"
+#include "codegen/checked.h"
 #include "codegen/guarded.h"
 #include "codegen/multiply_adds.h"
 #include "codegen/staging.h"
@@ -31,12 +32,6 @@ namespace fovea::codegen {
 namespace {
 
 llvm::StringRef view(std::string_view text) { return {text.data(), text.size()}; }
-
-template <class T>
-T checked(llvm::Expected<T> value) {
-  if (!value) invariant_failed(llvm::toString(value.takeError()), std::source_location::current());
-  return std::move(*value);
-}
 
 const llvm::Target& back_end(const std::string& triple) {
   static std::once_flag once;

@@ -39,30 +39,6 @@ Expr highest(const Halide::Type& type) {
              : type.max();
 }
 
-// Some tens of operations a number.
-bool is_transcendental(Fn fn) {
-  switch (fn) {
-    case Fn::Pow:
-    case Fn::Exp:
-    case Fn::Exp2:
-    case Fn::Log:
-    case Fn::Log1p:
-    case Fn::Tanh:
-    case Fn::Sigmoid:
-    case Fn::Elu:
-    case Fn::Gelu:
-    case Fn::Erf:
-    case Fn::Sin:
-    case Fn::Cos:
-    case Fn::Asin:
-    case Fn::Acos:
-    case Fn::Atan:
-    case Fn::Acosh:
-    case Fn::Atanh: return true;
-    default: return false;
-  }
-}
-
 // One result and the folds that it needs.
 class Nest {
  public:

@@ -135,7 +135,15 @@ void Plane::plan() {
   if (!revisit_)
     for (const PlaneReduction& reduction : context_.region.reductions)
       wanted_.insert(split(reduction).panel);
-  for (const NodeId result : context_.plane_results(revisit_)) wanted_.insert(stored_panel(result));
+  // The conditions of what is stored are evaluated again outside of the loops of its panel.
+  std::set<NodeId> in_conditions;
+  for (const NodeId result : context_.plane_results(revisit_)) {
+    wanted_.insert(stored_panel(result));
+    std::set<NodeId> seen, found;
+    for (const NodeId condition : hidden_by(graph_, result, context_.source.leaves))
+      find_contractions(condition, false, found, in_conditions, seen, true);
+  }
+  for (const NodeId id : in_conditions) wanted_.insert(single(id));
   for (bool changed = true; changed;) {
     changed = false;
     std::map<NodeId, int> users;
@@ -146,11 +154,6 @@ void Plane::plan() {
         find_contractions(node, key.factors.size() == 1, found, nested, seen, false);
       for (const NodeId id : found) users[id]++;
     }
-    // What is stored asks for its conditions once more, outside of the panel's loops.
-    std::set<NodeId> seen, found;
-    for (const NodeId result : context_.plane_results(revisit_))
-      for (const NodeId condition : hidden_by(graph_, result, context_.source.leaves))
-        find_contractions(condition, false, found, nested, seen, true);
     // Values as a whole first: what they are made of may then have one user.
     const auto want = [&](bool whole) {
       for (const auto& [id, count] : users)

@@ -256,17 +256,13 @@ class WrappingSums : public IRMutator {
 
 }  // namespace
 
-void keep_nan(const Halide::Pipeline& pipeline) {
-  std::vector<Halide::Internal::Function> outputs;
-  for (const Halide::Func& output : pipeline.outputs()) outputs.push_back(output.function());
-  for (auto& [name, function] : Halide::Internal::build_environment(outputs)) {
-    if (function.outputs() > 1) {
-      TupleReads reads(name);
-      function.mutate(&reads);
-    } else {
-      KeepNan mutator(name);
-      function.mutate(&mutator);
-    }
+void keep_nan(Halide::Internal::Function& function) {
+  if (function.outputs() > 1) {
+    TupleReads reads(function.name());
+    function.mutate(&reads);
+  } else {
+    KeepNan mutator(function.name());
+    function.mutate(&mutator);
   }
 }
 

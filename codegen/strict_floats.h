@@ -7,14 +7,16 @@
 
 namespace Halide {
 class Module;
-class Pipeline;
+namespace Internal {
+class Function;
+}
 }  // namespace Halide
 
 namespace fovea::codegen {
 
 // Before lowering: keeps the simplifier from forgetting NaN. Funcs of Tuples are left as they are,
 // but for what their author put in strict_float.
-void keep_nan(const Halide::Pipeline& pipeline);
+void keep_nan(Halide::Internal::Function& function);
 
 // After lowering: no instruction is marked as free of NaN or infinity, and sums of integers wrap
 // around. Outputs that a kernel reads back may lie at any address.

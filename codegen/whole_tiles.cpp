@@ -18,14 +18,15 @@ using Halide::Internal::IRGraphVisitor;
 using Halide::Internal::Select;
 using Halide::Internal::Variable;
 
-// Whether an extent was promised without a start.
+// Whether the extent of a dimension was promised, and its start was not.
 bool is_tile(const Function& function) {
   return std::ranges::any_of(function.schedule().bounds(), [](const auto& bound) {
     return bound.extent.defined() && !bound.min.defined();
   });
 }
 
-// Whether its elements are stored in an order of its own, as a scan stores them.
+// Whether an update stores elements at coordinates other than the function's own variables, as the
+// update of a scan does.
 bool is_scattered(const Function& function) {
   const std::vector<std::string>& names = function.args();
   return std::ranges::any_of(function.updates(), [&](const auto& update) {
@@ -42,7 +43,7 @@ bool must_stay_whole(const Call& call) {
   return is_tile(function) || is_scattered(function);
 }
 
-// Whether it differs within the loops.
+// Whether the value can differ from one iteration of the loops to the next.
 bool varies(const Expr& e) {
   struct Search : IRGraphVisitor {
     using IRGraphVisitor::visit;
@@ -60,10 +61,16 @@ class Calls : public IRGraphVisitor {
   explicit Calls(std::string self) : self_(std::move(self)) {}
   std::vector<Expr> always, sometimes;
 
+  static bool contains(const std::vector<Expr>& calls, const Expr& call) {
+    return std::ranges::any_of(
+        calls, [&](const Expr& known) { return Halide::Internal::equal(known, call); });
+  }
+
  private:
   using IRGraphVisitor::visit;
   void visit(const Call* op) override {
-    if (op->name != self_ && must_stay_whole(*op)) add(depth_ == 0 ? always : sometimes, op);
+    std::vector<Expr>& calls = depth_ == 0 ? always : sometimes;
+    if (op->name != self_ && must_stay_whole(*op) && !contains(calls, op)) calls.emplace_back(op);
     IRGraphVisitor::visit(op);
   }
   void visit(const Select* op) override {
@@ -73,17 +80,7 @@ class Calls : public IRGraphVisitor {
     include(op->false_value);
     depth_--;
   }
-  static void add(std::vector<Expr>& calls, const Expr& call) {
-    if (!contains(calls, call)) calls.push_back(call);
-  }
 
- public:
-  static bool contains(const std::vector<Expr>& calls, const Expr& call) {
-    return std::ranges::any_of(
-        calls, [&](const Expr& known) { return Halide::Internal::equal(known, call); });
-  }
-
- private:
   std::string self_;
   int depth_ = 0;
 };
@@ -112,13 +109,9 @@ class CallBeside : public IRGraphMutator {
 
 }  // namespace
 
-void keep_tiles_whole(const Halide::Pipeline& pipeline) {
-  std::vector<Function> outputs;
-  for (const Halide::Func& output : pipeline.outputs()) outputs.push_back(output.function());
-  for (auto& [name, function] : Halide::Internal::build_environment(outputs)) {
-    CallBeside mutator(name);
-    function.mutate(&mutator);
-  }
+void keep_tiles_whole(Halide::Internal::Function& function) {
+  CallBeside mutator(function.name());
+  function.mutate(&mutator);
 }
 
 }  // namespace fovea::codegen

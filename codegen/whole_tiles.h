@@ -3,20 +3,19 @@
 //
 //   panel(r, j) = select(j <= row + r, tile(r, j), 0)
 //
-// Of a tile Halide computes what lies where the condition can hold. If it was promised the extent
-// (`bound_extent`) it takes that for what is stored too, and lets the start alone move: the end of
-// the tile is stored past its memory. So it is where what is called stores in an order of its own (a
-// scan), along the other axes.
+// Halide computes only the part of a tile where the condition can hold. If the extent of the tile was
+// promised (`bound_extent`), Halide moves its start but keeps the extent, and the end of the tile is
+// stored past its memory. The same happens to a scan, along the axes that it does not run over.
 #pragma once
 
-namespace Halide {
-class Pipeline;
+namespace Halide::Internal {
+class Function;
 }
 
 namespace fovea::codegen {
 
-// Before lowering: what is called under a condition, and is such a tile or a scan, is called beside
-// it too.
-void keep_tiles_whole(const Halide::Pipeline& pipeline);
+// Before lowering: each tile or scan that the function calls under a condition is also called where
+// the condition does not matter.
+void keep_tiles_whole(Halide::Internal::Function& function);
 
 }  // namespace fovea::codegen

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "codegen/layout.h"
 #include "codegen/recent.h"
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
@@ -70,20 +71,6 @@ void check_options(const ir::Graph& graph, const Options& options) {
   }
 }
 
-runtime::Type type_of(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::F32: return runtime::Type::f32;
-    case Dtype::BF16: return runtime::Type::bf16;
-    case Dtype::F16: return runtime::Type::f16;
-    case Dtype::I32: return runtime::Type::i32;
-    case Dtype::U8: return runtime::Type::u8;
-    case Dtype::I8: return runtime::Type::i8;
-    case Dtype::I4: return runtime::Type::i4;
-    case Dtype::Bool: return runtime::Type::boolean;
-  }
-  return runtime::Type::f32;
-}
-
 Code code_of(runtime::Code code) {
   switch (code) {
     case runtime::Code::syntax_error: return Code::syntax_error;
@@ -112,7 +99,7 @@ runtime::Binding binding_of(const NamedView& named) {
           view.strides.rank(), view.shape.rank());
   const std::span<const std::int64_t> shape(view.shape.begin(), view.shape.end());
   const std::span<const std::int64_t> strides(view.strides.begin(), view.strides.end());
-  return {named.name, {view.data, type_of(view.dtype), shape, strides}};
+  return {named.name, {view.data, codegen::runtime_type(view.dtype), shape, strides}};
 }
 
 // Memory for outputs that nobody looks at.

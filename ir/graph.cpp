@@ -42,6 +42,29 @@ std::string_view name(ReduceFn fn) {
   return kNames[static_cast<std::size_t>(fn)];
 }
 
+bool is_transcendental(Fn fn) {
+  switch (fn) {
+    case Fn::Pow:
+    case Fn::Exp:
+    case Fn::Exp2:
+    case Fn::Log:
+    case Fn::Log1p:
+    case Fn::Tanh:
+    case Fn::Sigmoid:
+    case Fn::Elu:
+    case Fn::Gelu:
+    case Fn::Erf:
+    case Fn::Sin:
+    case Fn::Cos:
+    case Fn::Asin:
+    case Fn::Acos:
+    case Fn::Atan:
+    case Fn::Acosh:
+    case Fn::Atanh: return true;
+    default: return false;
+  }
+}
+
 bool Constant::operator==(const Constant& other) const {
   return std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(other.value);
 }

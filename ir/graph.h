@@ -74,6 +74,7 @@ enum class Fn : std::uint8_t {
 
 std::string_view name(Fn fn);  // the operator or function of the text form: "+", "where", "exp"
 int arity(Fn fn);
+bool is_transcendental(Fn fn);  // takes tens of operations for each element
 
 // An element function at every point of the union of its inputs' axes.
 struct Map {

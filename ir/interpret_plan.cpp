@@ -6,7 +6,6 @@
 #include <limits>
 #include <set>
 
-#include "ir/error.h"
 #include "ir/infer.h"
 
 namespace fovea::ir {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "ir/error.h"
 #include "ir/infer.h"
 #include "ir/kernel_graph.h"
 #include "ir/region.h"

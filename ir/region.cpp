@@ -4,7 +4,6 @@
 #include <cmath>
 #include <set>
 
-#include "ir/error.h"
 #include "ir/worklist.h"
 
 namespace fovea::ir {

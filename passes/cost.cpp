@@ -60,30 +60,6 @@ constexpr double kWalkedFunction = 0.81;
 constexpr double kByte = 0.036;  // written and read back
 constexpr double kLanes = 16;    // of that machine
 
-// Some tens of operations a number.
-bool is_function(Fn fn) {
-  switch (fn) {
-    case Fn::Pow:
-    case Fn::Exp:
-    case Fn::Exp2:
-    case Fn::Log:
-    case Fn::Log1p:
-    case Fn::Tanh:
-    case Fn::Sigmoid:
-    case Fn::Elu:
-    case Fn::Gelu:
-    case Fn::Erf:
-    case Fn::Sin:
-    case Fn::Cos:
-    case Fn::Asin:
-    case Fn::Acos:
-    case Fn::Atan:
-    case Fn::Acosh:
-    case Fn::Atanh: return true;
-    default: return false;
-  }
-}
-
 bool is_exponential(Fn fn) { return fn == Fn::Exp || fn == Fn::Exp2; }
 
 bool is_division_of_integers(const Node& node) {
@@ -326,10 +302,11 @@ class CostOfKernel {
     // A product that is summed is a part of the multiply-add.
     if ((op.fn == Fn::Mul && summed_.contains(id)) || packed_.contains(id)) return;
     const bool in_vectors = is_on_plane(node.type) || kernel_.row != kNone;
-    if (is_walked(node.type)) return add_at(id, is_function(op.fn) ? kWalkedFunction : kWalked);
+    if (is_walked(node.type))
+      return add_at(id, is_transcendental(op.fn) ? kWalkedFunction : kWalked);
     if (is_division_of_integers(node)) return add_at(id, in_vectors ? kDivision * width_ : kLoad);
     if (op.fn == Fn::Pow) return add_at(id, kPower);
-    if (is_function(op.fn))
+    if (is_transcendental(op.fn))
       return add_at(id, in_vectors ? kFunction * width_
                         : is_loop_ ? (is_exponential(op.fn) ? kExponentialLoop : kFunctionLoop)
                                    : kFunctionOff * width_);

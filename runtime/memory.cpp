@@ -182,7 +182,7 @@ bool for_floats(Type type, const F& f) {
   }
 }
 
-// Whether every contiguous run of a buffer of floats satisfies Run.
+// True if Run holds for every contiguous run of a buffer of floats.
 template <template <class, int> class Run>
 bool holds_of_all(const halide_buffer_t& buffer, Type type) {
   return for_floats(type, [&]<class Word, int MantissaBits>() {

@@ -21,8 +21,8 @@ const Call* exact_form(const Program& program, int step);
 // Which of a tile's results: those with an element for each row, or those folded over all rows.
 enum class Results : std::uint8_t { all, of_each_row, of_all_rows };
 
-// Whether the lane's crops of these results hold anything that is not finite. Where a result is made
-// of a maximum of nothing, by the bits of `of_nothing`, -inf is right.
+// True if the lane's crops of these results hold anything that is not finite. -inf is right in a
+// result that is made of a maximum of nothing, which the bits of `of_nothing` tell.
 bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
                    Results which = Results::all, int of_nothing = 0);
 

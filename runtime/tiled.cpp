@@ -373,7 +373,7 @@ Status TiledRun::settle_tile(Lane& lane) const {
   return status;
 }
 
-// Whether anything in the cropped rows is not finite.
+// True if the cropped rows hold anything that is not finite.
 bool TiledRun::is_spoilt(Lane& lane, int of_nothing) const {
   return has_nonfinite(lane, lane.calls(index_), program_, step_, Results::of_each_row, of_nothing);
 }

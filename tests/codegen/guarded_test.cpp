@@ -1,13 +1,14 @@
 #include "codegen/guarded.h"
 
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+
+#include "tests/child.h"
 
 using namespace fovea;
 
@@ -16,18 +17,14 @@ namespace {
 // How a process ends that uses a block of so many bytes: 0, or the signal.
 template <class Use>
 int end_of(std::size_t bytes, const Use& use) {
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    std::signal(SIGABRT, SIG_DFL), std::signal(SIGSEGV, SIG_DFL);
-    close(STDERR_FILENO);
-    auto* const block = static_cast<volatile unsigned char*>(codegen::guarded_allocate(bytes));
-    use(block);
-    codegen::guarded_free(const_cast<unsigned char*>(block));
-    _exit(0);
-  }
-  int status = 0;
-  waitpid(child, &status, 0);
+  const int status = test::in_child([&](int /*end*/) {
+                       close(STDERR_FILENO);
+                       auto* const block =
+                           static_cast<volatile unsigned char*>(codegen::guarded_allocate(bytes));
+                       use(block);
+                       codegen::guarded_free(const_cast<unsigned char*>(block));
+                       return 0;
+                     }).status;
   return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
@@ -49,8 +46,10 @@ TEST_CASE("guarded: a block is as large as was asked for, and no larger") {
     const int in_front = end_where(-1);
     CHECK((in_front == SIGABRT || in_front == SIGSEGV));
     CHECK(end_of(size, [&](volatile unsigned char* block) {
-            CHECK(reinterpret_cast<std::uintptr_t>(block) % 128 == 0);
             std::fill_n(block, bytes, static_cast<unsigned char>(7));
           }) == 0);
+    void* const block = codegen::guarded_allocate(size);
+    CHECK(reinterpret_cast<std::uintptr_t>(block) % 128 == 0);
+    codegen::guarded_free(block);
   }
 }

@@ -1,7 +1,6 @@
 // Offsets, neighbours and tables of any number at all: what the interpreter computes or refuses,
 // the kernel computes or refuses, and never a read beyond an input (run() fences them).
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>

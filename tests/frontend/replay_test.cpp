@@ -5,7 +5,6 @@
 //   FOVEA_REPLAY=rewrite  writes the files anew, after a change that is meant
 #include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -21,6 +20,7 @@
 #include "codegen/lower_program.h"
 #include "frontend/variants.h"
 #include "ops/mechanism.h"
+#include "tests/child.h"
 #include "tests/frontend/support.h"
 #include "tests/passes/stages.h"
 
@@ -57,25 +57,12 @@ std::string code_of(const Graph& source, const Graph& form, const ir::Target& ta
 // What `make` returns in a process of its own: Halide numbers what it makes, and orders by name.
 template <class Make>
 std::string apart(const Make& make) {
-  int ends[2];
-  REQUIRE(pipe(ends) == 0);
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
+  const Ended ended = in_child([&](int end) {
     const std::string text = make();
-    const bool written = write(ends[1], text.data(), text.size()) == ssize_t(text.size());
-    _exit(written ? 0 : 1);
-  }
-  close(ends[1]);
-  std::string text;
-  char buffer[4096];
-  for (ssize_t got; (got = read(ends[0], buffer, sizeof buffer)) > 0;)
-    text.append(buffer, std::size_t(got));
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  REQUIRE_MESSAGE(status == 0, "it ended by itself, after ", text);
-  return text;
+    return write(end, text.data(), text.size()) == ssize_t(text.size()) ? 0 : 1;
+  });
+  REQUIRE_MESSAGE(ended.status == 0, "it ended by itself, after ", ended.said);
+  return ended.said;
 }
 
 Lines compiled(const ir::Target& target) {

@@ -1,14 +1,10 @@
 #include "tests/frontend/trial.h"
 
-#include <doctest/doctest.h>
 #include <fmt/format.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -16,6 +12,7 @@
 #include "ir/interpret_kernels.h"
 #include "ir/rounding.h"
 #include "ir/text.h"
+#include "tests/child.h"
 #include "tests/passes/stages.h"
 
 namespace fovea::test {
@@ -220,9 +217,8 @@ std::string find_wrong(const Trial& trial) {
   return "";
 }
 
-[[noreturn]] void be_child(const Trial& trial, int end) {
-  signal(SIGABRT, SIG_DFL);
-  signal(SIGSEGV, SIG_DFL);
+// Its exit status.
+int be_child(const Trial& trial, int end) {
   const rlimit limit{kPatience, kPatience};
   setrlimit(RLIMIT_CPU, &limit);
   alarm(kAtAll);
@@ -237,7 +233,7 @@ std::string find_wrong(const Trial& trial) {
     said = fmt::format("exception: {}", error.what());
   }
   const bool told = write(end, said.data(), said.size()) >= 0;
-  _exit(said.empty() && told ? 0 : 1);
+  return said.empty() && told ? 0 : 1;
 }
 
 }  // namespace
@@ -260,20 +256,7 @@ std::optional<std::string> difference(const ir::Arrays& found, const Expectation
 }
 
 std::string verdict(const Trial& trial) {
-  std::array<int, 2> ends{};
-  REQUIRE(pipe(ends.data()) == 0);
-  std::fflush(nullptr);
-  const pid_t child = fork();
-  REQUIRE(child >= 0);
-  if (child == 0) be_child(trial, ends[1]);
-  close(ends[1]);
-  std::string said;
-  std::array<char, 512> buffer{};
-  for (ssize_t got; (got = read(ends[0], buffer.data(), buffer.size())) > 0;)
-    said.append(buffer.data(), static_cast<std::size_t>(got));
-  close(ends[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
+  const auto& [said, status] = in_child([&](int end) { return be_child(trial, end); });
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "";
   if (WIFSIGNALED(status)) return fmt::format("{}\nended by signal {}", said, WTERMSIG(status));
   return said.empty() ? fmt::format("ended with status {}", WEXITSTATUS(status)) : said;

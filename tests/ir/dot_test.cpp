@@ -6,7 +6,6 @@
 #include <string>
 #include <string_view>
 
-#include "ir/error.h"
 #include "ir/text.h"
 
 using namespace fovea::ir;

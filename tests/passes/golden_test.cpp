@@ -3,7 +3,6 @@
 // UPDATE_GOLDEN=1 rewrites what follows "=>". Both graphs are interpreted and must agree, the pass
 // must change nothing when run again, and a case called leaves_<reason> must not be changed at all.
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,5 @@
 // Random graphs through every pass: they must mean the same, and settle.
 #include <doctest/doctest.h>
-#include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
