@@ -112,7 +112,7 @@ class ColumnsAcross final : public Plane {
       term = Halide::cast(emitter_.type(node.type.dtype),
                           emitter_.value(node.inputs[0], point_.scope));
     point_.scope = outer;
-    return term;
+    return term_along(at, term, graph_.node(node.inputs[0]).type.has(axis));
   }
 
   void define_contraction(Contraction& result, NodeId id, double scale,

@@ -56,9 +56,8 @@ Halide::Var var(AxisId axis) { return Halide::Var("a" + std::to_string(axis)); }
 Emitter::Emitter(const Graph& graph, bool exact)
     : graph_(graph),
       exact_(exact),
-      wraps_(ir::wrapping(graph)),
+      overflow_(ir::overflow(graph)),
       decides_(deciding(graph)),
-      reaches_(ir::reaches(graph)),
       decisions_(count_decisions(graph)) {}
 
 Expr rounded(const Expr& x) {
@@ -130,15 +129,9 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
 }
 
-bool Emitter::moves_too_far(NodeId a, Reach b) const {
-  return !is_float(graph_.node(a).type.dtype) && !may_move(reaches_[a], b);
-}
-
-bool Emitter::compares_too_far(NodeId id) const {
-  const Node& node = graph_.node(id);
-  const auto is_real = [&](NodeId input) { return is_float(graph_.node(input).type.dtype); };
-  return is_ordering(std::get<Map>(node.op).fn) && std::ranges::none_of(node.inputs, is_real) &&
-         moves_too_far(node.inputs[0], reaches_[node.inputs[1]]);
+bool Emitter::moves_too_far(NodeId coordinate, AxisId axis) const {
+  return !is_float(graph_.node(coordinate).type.dtype) &&
+         !may_move(overflow_.reaches[coordinate], reach_of_index(graph_.axis(axis)));
 }
 
 Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
@@ -172,10 +165,9 @@ Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
 Expr Emitter::of(NodeId id, std::vector<Expr> x) const {
   const Node& node = graph_.node(id);
   const Fn fn = std::get<Map>(node.op).fn;
-  if (wraps_[id]) return wrapping(fn, x);
-  if (compares_too_far(id))
-    for (std::size_t n = 0; n < x.size(); n++)
-      if (!std::holds_alternative<Constant>(graph_.node(node.inputs[n]).op)) x[n] = hidden(x[n]);
+  if (overflow_.wraps[id]) return wrapping(fn, x);
+  for (std::size_t n = 0; n < x.size(); n++)
+    if ((overflow_.opaque[id] >> n & 1) != 0) x[n] = hidden(x[n]);
   return apply(fn, std::move(x), node.type.dtype, exact_);
 }
 
@@ -239,10 +231,12 @@ Expr Emitter::multiple(NodeId id, const ScopePtr& scope, bool annihilating) {
   const NodeId degree = graph_.axis(axis).degree;
   const Expr count = degree == kNone ? extent(axis) : hidden(Halide::max(value(degree, scope), 0));
   const Halide::Type wide = type(node.type.dtype);
-  const Expr each = Halide::cast(wide, value(node.inputs[0], scope, annihilating));
-  if (degree == kNone && !wraps_[id] && scope->confined.contains(node.inputs[0]))
+  const Expr term = value(node.inputs[0], scope, annihilating);
+  const Expr each = Halide::cast(wide, overflow_.opaque[id] != 0 ? hidden(term) : term);
+  if (degree == kNone && !overflow_.wraps[id] && overflow_.opaque[id] == 0 &&
+      scope->confined.contains(node.inputs[0]))
     scope->confined.insert(id);
-  return wraps_[id] ? wrapping(Fn::Mul, {each, count}) : each * Halide::cast(wide, count);
+  return overflow_.wraps[id] ? wrapping(Fn::Mul, {each, count}) : each * Halide::cast(wide, count);
 }
 
 // Halide asks of all that something may be indexed by between which ends it lies. Where it knows
@@ -253,12 +247,12 @@ Expr Emitter::with_ends(NodeId id, const ScopePtr& scope, const Expr& x) const {
   const Node& node = graph_.node(id);
   if (is_float(node.type.dtype)) return x;
   const auto has_both = [&](NodeId input) { return scope->confined.contains(input); };
-  const bool knows = !wraps_[id] && !compares_too_far(id);
+  const bool knows = !overflow_.wraps[id] && overflow_.opaque[id] == 0;
   if (knows && std::ranges::all_of(node.inputs, has_both)) {
     scope->confined.insert(id);
     return x;
   }
-  if (node.type.dtype == Dtype::Bool || wraps_[id]) return x;
+  if (node.type.dtype == Dtype::Bool || overflow_.wraps[id]) return x;
   const Fn fn = std::get<Map>(node.op).fn;
   const bool keeps = fn == Fn::Add || fn == Fn::Sub || fn == Fn::Mul || fn == Fn::Neg;
   const bool of_integers = std::ranges::all_of(node.inputs, [&](NodeId input) {
@@ -282,7 +276,7 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     const NodeId coordinate = node.inputs[next++];
     const NodeId otherwise = at.otherwise ? node.inputs[next++] : kNone;
     Expr where = Halide::cast<int>(value(coordinate, scope));
-    if (moves_too_far(coordinate, reach_of_index(graph_.axis(at.axis)))) where = hidden(where);
+    if (moves_too_far(coordinate, at.axis)) where = hidden(where);
     const NodeId degree = graph_.axis(at.axis).degree;
     const Expr bound = degree == kNone ? extent(at.axis) : value(degree, there);
     // What is read may be computed for all coordinates that can occur: a degree alone bounds none.

@@ -73,15 +73,14 @@ class Emitter {
   Halide::Expr with_ends(ir::NodeId id, const ScopePtr& scope, const Halide::Expr& x) const;
   Halide::Expr read(ir::NodeId id, const ScopePtr& scope, bool annihilating);
 
-  // Whether Halide might move terms of two integers that are compared beyond i32.
-  bool moves_too_far(ir::NodeId a, ir::Reach b) const;
-  bool compares_too_far(ir::NodeId id) const;  // a Map
+  // Whether a coordinate has terms that Halide might move beyond i32, to the bounds of its axis.
+  bool moves_too_far(ir::NodeId coordinate, ir::AxisId axis) const;
 
   const ir::Graph& graph_;
   bool exact_;
-  std::vector<bool> wraps_, decides_;  // by NodeId
-  std::vector<ir::Reach> reaches_;     // by NodeId
-  std::vector<int> decisions_;         // of arithmetic on integers and bools, by NodeId
+  ir::Overflow overflow_;
+  std::vector<bool> decides_;   // by NodeId
+  std::vector<int> decisions_;  // of arithmetic on integers and bools, by NodeId
 };
 
 // The loop variable of an axis; the same wherever a kernel loops over it.

@@ -46,6 +46,10 @@ Function lower_plain(const Source& source, const std::vector<Result>& results, b
 Halide::Expr identity(ir::ReduceFn fn, const Halide::Type& type);
 Halide::Expr combine(ir::ReduceFn fn, const Halide::Expr& so_far, const Halide::Expr& x);
 
+// A term of a fold along `at` that may be the same for all of it: Halide loops only along what is
+// mentioned, and an empty axis must leave the identity.
+Halide::Expr term_along(const Halide::Expr& at, const Halide::Expr& x, bool varies);
+
 // The one result of a kernel that walks the column of its region for each point. `outer`: how many
 // of the slowest dimensions of the result are points.
 Halide::Func lower_walk(const Source& source, const ir::Region& region, Signature& signature,

@@ -152,9 +152,7 @@ class Nest {
     const Halide::Type type = emitter_.type(dtype);
     const Expr x =
         Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
-    // Halide loops only along what is mentioned, and an empty axis must leave the identity.
-    if (graph_.node(node.inputs[0]).type.has(axis)) return x;
-    return Halide::select(at >= 0, x, Halide::Internal::make_zero(type));
+    return term_along(at, x, graph_.node(node.inputs[0]).type.has(axis));
   }
 
   void reduce(Fold& fold, const Node& node, const Reduce& op, const ScopePtr& scope,
@@ -524,6 +522,10 @@ Expr combine(ReduceFn fn, const Expr& so_far, const Expr& x) {
   if (x.type().is_bool()) return max ? so_far || x : so_far && x;
   const Expr better = max ? x > so_far : x < so_far;
   return Halide::select(x.type().is_float() ? better || not_a_number(x) : better, x, so_far);
+}
+
+Expr term_along(const Expr& at, const Expr& x, bool varies) {
+  return varies ? x : Halide::select(at >= 0, x, Halide::Internal::make_zero(x.type()));
 }
 
 Function lower_plain(const Source& source, const std::vector<Result>& results, bool exact) {

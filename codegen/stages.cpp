@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include "codegen/plane.h"
@@ -56,7 +57,11 @@ class FetchAhead : public Halide::Internal::IRMutator {
     const auto name = call ? ahead_of(call->name) : std::nullopt;
     if (name && std::ranges::all_of(call->args, is_plain))
       stages_[producing_] = {*name, call->args};
-    return IRMutator::visit(op);
+    const Stmt result = IRMutator::visit(op);
+    // Beyond its memory there is nothing to fetch, whether somebody has read it or not.
+    if (op->name.ends_with(kBuffer))
+      stages_.erase(op->name.substr(0, op->name.size() - kBuffer.size()));
+    return result;
   }
 
   Stmt visit(const Halide::Internal::ProducerConsumer* op) override {
@@ -86,10 +91,12 @@ class FetchAhead : public Halide::Internal::IRMutator {
                                        body);
   }
 
+  static constexpr std::string_view kBuffer = ".buffer";
+
   // Whether it means the same wherever the stage can be read.
   static bool is_plain(const Expr& argument) {
     const auto* variable = argument.as<Variable>();
-    return is_given(argument) || (variable && variable->name.ends_with(".buffer"));
+    return is_given(argument) || (variable && variable->name.ends_with(kBuffer));
   }
 
   struct Called {

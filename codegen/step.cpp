@@ -61,6 +61,7 @@ class RowsAcross final : public Plane {
                           emitter_.value(node.inputs[0], point_.scope));
       invariant(scale == 1, "only sums are scaled");
     }
+    term = term_along(d.x, term, graph_.node(node.inputs[0]).type.has(reduce.axis));
     fold(result.func, vars, reduce.fn, term);
     contraction_axes_[result.func.name()] = {d.x};
   }
@@ -84,7 +85,7 @@ class RowsAcross final : public Plane {
       std::vector<Expr> guards;
       Expr term = product_term(node.inputs[0], scale, guards);
       for (const Expr& guard : guards) term = Halide::select(guard, term, 0.F);
-      f(vars) += term;
+      f(vars) += term_along(d.x, term, graph_.node(node.inputs[0]).type.has(axis));
     }
   }
 

@@ -296,7 +296,9 @@ void Walk::fold_features(Func& func, NodeId id, const Dims& dims) {
   const Halide::Type type = emitter_.type(node.type.dtype);
   const Expr term = emitter_.value(node.inputs[0], emitter_.with(scope, op.axis, r.x), true);
   func(pure) = identity(op.fn, type);
-  func(pure) = combine(op.fn, func(pure), Halide::cast(type, term));
+  func(pure) = combine(
+      op.fn, func(pure),
+      term_along(r.x, Halide::cast(type, term), graph_.node(node.inputs[0]).type.has(op.axis)));
   const bool friendly = !dims.empty() && is_friendly(node.inputs[0], dims.front());
   const Var x = dims.empty() ? Var("x") : var(dims.front()), n("n");
   const std::int64_t extent = dims.empty() ? -1 : signature_.fixed_extent(dims.front());

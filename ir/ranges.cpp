@@ -1,6 +1,9 @@
 #include "ir/ranges.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "ir/deciding.h"
 
 namespace fovea::ir {
 namespace {
@@ -126,59 +129,116 @@ Reach reach_of_range(Range range) {
   return {static_cast<double>(std::max(std::abs(range.low), std::abs(range.high))), 1};
 }
 
+bool fits_i32(Reach reach) { return reach.size * reach.scale < static_cast<double>(kAllI32.high); }
+
+Reach sum(Reach a, Reach b) { return {a.size + b.size, std::max(a.scale, b.scale)}; }
+
 Reach either(Reach a, Reach b) { return {std::max(a.size, b.size), std::max(a.scale, b.scale)}; }
 
 using ReachOf = std::function<Reach(std::size_t)>;  // of the n-th input
 
-Reach reach_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
+// What a map of integers makes of the terms of its inputs: as they are in its result, and while
+// terms are moved from one input to the other, or a divisor's multiples into what it divides.
+struct Terms {
+  Reach result, moving;
+};
+
+Terms terms_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
+  const auto both = [](Reach reach) { return Terms{reach, reach}; };
+  const auto compared = [&](Reach result) { return Terms{result, sum(x(0), x(1))}; };
+  const double by = std::max(std::abs(divisor), 1.0);
+  const auto divided = [&](Reach result) { return Terms{result, sum(x(0), {by, 1})}; };
   switch (fn) {
     case Fn::Add:
-    case Fn::Sub: return {x(0).size + x(1).size, std::max(x(0).scale, x(1).scale)};
-    case Fn::Mul: return {x(0).size * x(1).size, x(0).scale * x(1).scale};
-    case Fn::Div: {
-      const double by = std::max(std::abs(divisor), 1.0);
-      return {x(0).size / by + 1, x(0).scale * by};
-    }
+    case Fn::Sub: return both(sum(x(0), x(1)));
+    case Fn::Mul: return both({x(0).size * x(1).size, x(0).scale * x(1).scale});
     case Fn::Neg:
-    case Fn::Abs: return x(0);
-    case Fn::Cast: return either(own, x(0));
+    case Fn::Abs: return both(x(0));
+    case Fn::Div: return divided({x(0).size / by + 1, x(0).scale * by});
+    case Fn::Mod: return divided(own);
     case Fn::Min:
-    case Fn::Max: return either(x(0), x(1));
-    case Fn::Where: return either(x(1), x(2));
-    default: return own;
+    case Fn::Max: return compared(either(x(0), x(1)));
+    case Fn::Where: return both(either(x(1), x(2)));
+    case Fn::Cast: return both(either(own, x(0)));
+    default: return is_ordering(fn) ? compared(own) : both(own);
   }
 }
+
+class Overflows {
+ public:
+  explicit Overflows(const Graph& graph) : graph_(graph), known_(known_ranges(graph)) {}
+
+  Overflow operator()() {
+    found_.wraps = known_.wraps;
+    for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
+      found_.opaque.push_back(0);
+      found_.reaches.push_back(own(id));
+      const Node& node = graph_.node(id);
+      if (const auto* map = std::get_if<Map>(&node.op)) visit(id, node, map->fn);
+      if (const auto* reduce = std::get_if<Reduce>(&node.op)) visit(id, node, *reduce);
+      if (std::holds_alternative<Read>(node.op))
+        for (const NodeId input : node.inputs) reach(id) = either(reach(id), reach(input));
+    }
+    return std::move(found_);
+  }
+
+ private:
+  Reach& reach(NodeId id) { return found_.reaches[static_cast<std::size_t>(id)]; }
+
+  Reach own(NodeId id) const {
+    const Node& node = graph_.node(id);
+    return is_float(node.type.dtype) ? Reach{}
+                                     : reach_of_range(known_.ranges[static_cast<std::size_t>(id)]);
+  }
+
+  void visit(NodeId id, const Node& node, Fn fn) {
+    const auto is_real = [&](NodeId input) { return is_float(graph_.node(input).type.dtype); };
+    if (is_float(node.type.dtype) || found_.wraps[static_cast<std::size_t>(id)]) return;
+    if (is_ordering(fn) && std::ranges::any_of(node.inputs, is_real)) return;
+    const auto* constant =
+        node.inputs.size() == 2 ? std::get_if<Constant>(&graph_.node(node.inputs[1]).op) : nullptr;
+    const double divisor = constant != nullptr ? constant->value : 1;
+    unsigned& opaque = found_.opaque[static_cast<std::size_t>(id)];
+    const auto terms = [&] {
+      return terms_of_map(fn, own(id), divisor, [&](std::size_t n) {
+        const NodeId input = node.inputs[n];
+        return (opaque >> n & 1) != 0 ? own(input) : reach(input);
+      });
+    };
+    // First the operands that are made of terms, then all but constants.
+    for (const bool all : {false, true}) {
+      if (fits_i32(terms().moving) || fn == Fn::Where || fn == Fn::Cast) break;
+      for (std::size_t n = 0; n < node.inputs.size(); ++n)
+        if (!is_constant(node.inputs[n]) && (all || has_terms(node.inputs[n]))) opaque |= 1U << n;
+    }
+    reach(id) = terms().result;
+  }
+
+  bool is_constant(NodeId id) const { return std::holds_alternative<Constant>(graph_.node(id).op); }
+  bool has_terms(NodeId id) {
+    return reach(id).scale > own(id).scale || reach(id).size > own(id).size;
+  }
+
+  // A sum of the same value again and again is a product.
+  void visit(NodeId id, const Node& node, const Reduce& reduce) {
+    if (reduce.fn != ReduceFn::Sum || is_float(node.type.dtype)) return;
+    const auto extent = static_cast<double>(longest(graph_.axis(reduce.axis)));
+    const Reach each = reach(node.inputs[0]);
+    if (!fits_i32(Reach{each.size * extent, each.scale}))
+      found_.opaque[static_cast<std::size_t>(id)] = 1;
+  }
+
+  const Graph& graph_;
+  const Known known_;
+  Overflow found_;
+};
 
 }  // namespace
 
-std::vector<bool> wrapping(const Graph& graph) { return known_ranges(graph).wraps; }
-
-std::vector<Reach> reaches(const Graph& graph) {
-  const Known known = known_ranges(graph);
-  std::vector<Reach> all;
-  for (std::size_t id = 0; id < graph.nodes.size(); ++id) {
-    const Node& node = graph.nodes[id];
-    const Reach own = is_float(node.type.dtype) ? Reach{} : reach_of_range(known.ranges[id]);
-    const auto input = [&](std::size_t n) { return all[static_cast<std::size_t>(node.inputs[n])]; };
-    const auto* map = std::get_if<Map>(&node.op);
-    Reach reach = own;
-    if (map != nullptr && is_integer(node.type.dtype) && !known.wraps[id]) {
-      const auto* divisor =
-          node.inputs.size() == 2 ? std::get_if<Constant>(&graph.node(node.inputs[1]).op) : nullptr;
-      reach = reach_of_map(map->fn, own, divisor != nullptr ? divisor->value : 1, input);
-    } else if (std::holds_alternative<Read>(node.op)) {
-      for (std::size_t n = 0; n < node.inputs.size(); ++n) reach = either(reach, input(n));
-    }
-    all.push_back(reach);
-  }
-  return all;
-}
+Overflow overflow(const Graph& graph) { return Overflows(graph)(); }
 
 Reach reach_of_index(const Axis& axis) { return {static_cast<double>(longest(axis)), 1}; }
 
-bool may_move(Reach left, Reach right) {
-  const double scale = std::max(left.scale, right.scale);
-  return (left.size + right.size) * scale < static_cast<double>(kAllI32.high);
-}
+bool may_move(Reach left, Reach right) { return fits_i32(sum(left, right)); }
 
 }  // namespace fovea::ir

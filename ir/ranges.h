@@ -31,9 +31,6 @@ Range range_before_wrapping(const Node& node, std::span<const Axis> axes, const 
 // Whether a range lies in i32.
 bool fits_i32(Range range);
 
-// By node: whether its integers may wrap around.
-std::vector<bool> wrapping(const Graph& graph);
-
 // How large the numbers can become that arithmetic on integers is made of, where its terms are put
 // in another order or moved to the other side of a comparison, and what they are multiplied by
 // there if it divides them here. Arithmetic that may wrap around moves as a whole.
@@ -42,8 +39,14 @@ struct Reach {
   double scale = 1;  // the largest product of divisors within one another
 };
 
-// By node.
-std::vector<Reach> reaches(const Graph& graph);
+// What a compiler must know that takes integers never to wrap around, and puts their terms in
+// another order. By node:
+struct Overflow {
+  std::vector<bool> wraps;       // its integers may leave i32
+  std::vector<unsigned> opaque;  // bit n: terms of its n-th operand might, if they were moved here
+  std::vector<Reach> reaches;    // of its terms
+};
+Overflow overflow(const Graph& graph);
 
 // The reach of the index of an axis.
 Reach reach_of_index(const Axis& axis);
