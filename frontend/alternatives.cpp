@@ -5,12 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "ir/checks.h"
-#include "ir/rewrite.h"
-#include "passes/accept_kernels.h"
-#include "passes/fuse.h"
-#include "passes/reassociate.h"
-
 namespace fovea::frontend {
 namespace {
 
@@ -24,39 +18,17 @@ constexpr double kWorthStoring = 0.9;
 constexpr double kDoubt = 1.1;
 constexpr int kMostDecisions = 64;
 
-// The pipeline with other passes in place of some.
-ir::Graph run_passes(const ir::Graph& graph, const ir::Target& target,
-                     std::initializer_list<std::pair<Run, Run>> replaced,
-                     const passes::RunOptions& options) {
-  std::vector<passes::Pass> table(passes::pipeline().begin(), passes::pipeline().end());
-  for (passes::Pass& pass : table)
-    for (const auto& [run, other] : replaced)
-      if (pass.run == run) pass.run = other;
-  return passes::run_passes(table, graph, target, options);
-}
-
-// All of it, with kernels on planes or without, and contractions in one order or the other. Kernels
-// that the graph comes with stay, as far as `fuse` would make them.
-ir::Graph kernels_of(const ir::Graph& graph, const ir::Target& target, bool fuse, Run order,
-                     const passes::RunOptions& options) {
-  const ir::Graph start = fuse ? passes::accept_given_kernels(graph, target, options.limit)
-                          : graph.kernels.empty() ? graph
-                                                  : ir::with_kernels(graph, {});
-  ir::Graph result = run_passes(start, target,
-                                {{passes::reassociate, order},
-                                 {passes::fuse, fuse ? passes::fuse : passes::partition_unfused}},
-                                options);
-  return lowerable(graph, std::move(result), target);
+const passes::Specialization* specialization(passes::Choice choice) {
+  return &*std::ranges::find(passes::specializations(), choice, &passes::Specialization::choice);
 }
 
 // Whether contractions have another order where axes that a run tells are short. Given kernels are
 // of one.
 bool has_short_order(const ir::Graph& graph, const ir::Target& target) {
   if (!graph.kernels.empty()) return false;
-  const auto ordered = [&](Run order) {
-    return run_passes(graph, target, {{passes::reassociate, order}}, {.stop_after = "reassociate"});
-  };
-  return ordered(passes::reassociate_short) != ordered(passes::reassociate);
+  const std::string of_short = passes::Form{specialization(passes::Choice::order)}.path();
+  return passes::run_pipeline(graph, target, {.stop_after = of_short + "/reassociate"}) !=
+         passes::run_pipeline(graph, target, {.stop_after = "reassociate"});
 }
 
 }  // namespace
@@ -70,32 +42,34 @@ struct Alternatives::Decision {
 
 Alternatives::Alternatives(const Graph& graph, const ir::Target& target, std::optional<bool> fuse,
                            const passes::RunOptions& run)
-    : graph_(ir::check_reads(graph)),
+    : graph_(graph),
       target_(target),
+      run_(run),
       pool_(std::make_shared<runtime::ThreadPool>()),
       has_tiles_(
           std::ranges::any_of(graph.kernels, [](const ir::Kernel& k) { return k.row_tile != 0; })),
       chooses_fusion_(!fuse && graph.kernels.empty() && !run.limit) {
-  const auto add = [&](Run order, const passes::RunOptions& how) {
+  const auto add = [&](const passes::Specialization* order) {
     orders_.push_back(std::make_unique<Order>());
-    orders_.back()->run = order;
-    orders_.back()->main = make(order, fuse.value_or(true), how);
+    orders_.back()->form.order = order;
+    orders_.back()->main = make(*orders_.back(), fuse.value_or(true));
   };
-  add(passes::reassociate, run);
+  add(nullptr);
   // A bisection is of one order.
-  if (!run.limit && has_short_order(graph_, target)) add(passes::reassociate_short, {});
+  if (!run.limit && has_short_order(graph_, target)) add(specialization(passes::Choice::order));
 }
 
 Alternatives::~Alternatives() {
   for (const Decision* each = decisions_; each != nullptr;) delete std::exchange(each, each->next);
 }
 
-std::unique_ptr<const Variants> Alternatives::make(Run order, bool fuse,
-                                                   const passes::RunOptions& run) const {
-  ir::Graph graph = kernels_of(graph_, target_, fuse, order, run);
+std::unique_ptr<const Variants> Alternatives::make(const Order& order, bool fuse) const {
+  passes::Form form = order.form;
+  if (!fuse) form.fusion = specialization(passes::Choice::fusion);
+  ir::Graph graph = passes::run_form(form, graph_, target_, run_);
   if (!fuse && chooses_fusion_)
     for (ir::Kernel& kernel : graph.kernels) kernel.reason = "unfused: faster for these extents";
-  return std::make_unique<const Variants>(std::move(graph), target_, pool_, has_tiles_);
+  return std::make_unique<const Variants>(std::move(graph), form, target_, pool_, has_tiles_, run_);
 }
 
 // The order for short axes where it computes less; it may store what the other one need not, but
@@ -113,7 +87,7 @@ bool Alternatives::may_unfuse(const Order& order, const Given& given) const {
 }
 
 const Variants& Alternatives::unfused(const Order& order) const {
-  std::call_once(order.once, [&] { order.unfused = make(order.run, false, {}); });
+  std::call_once(order.once, [&] { order.unfused = make(order, false); });
   return *order.unfused;
 }
 
@@ -166,6 +140,10 @@ std::string Alternatives::why_order(const Given& given) const {
                                "contracted in the order for long axes, {}; in the order for short "
                                "ones it would be {}",
                                in_long, in_short);
+}
+
+std::string Alternatives::why_rows(const Given& given) const {
+  return chosen(given).why_rows(given);
 }
 
 std::string Alternatives::why_fused(const Given& given) const {

@@ -19,11 +19,9 @@
 #include <vector>
 
 #include "frontend/variants.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 
 namespace fovea::frontend {
-
-using Run = decltype(passes::Pass::run);
 
 class Alternatives {
  public:
@@ -39,21 +37,22 @@ class Alternatives {
   }
 
   // Why contractions are in that order, and why kernels are fused or not; each is empty where there
-  // is but one form.
+  // is but one form. What is special about the code for so many rows; empty: nothing.
+  std::string why_rows(const Given& given) const;
   std::string why_order(const Given& given) const;
   std::string why_fused(const Given& given) const;
 
  private:
   // One order of contractions.
   struct Order {
-    Run run = nullptr;
+    passes::Form form;
     std::unique_ptr<const Variants> main;  // fused, unless that was asked not to be
     mutable std::once_flag once;
     mutable std::unique_ptr<const Variants> unfused;
   };
   struct Decision;
 
-  std::unique_ptr<const Variants> make(Run order, bool fuse, const passes::RunOptions& run) const;
+  std::unique_ptr<const Variants> make(const Order& order, bool fuse) const;
   const Variants& chosen(const Given& given) const;
   const Variants& decide(const Given& given) const;
   bool is_short(const Given& given) const;
@@ -63,6 +62,7 @@ class Alternatives {
 
   const Graph graph_;
   const ir::Target target_;
+  const passes::RunOptions run_;
   const std::shared_ptr<runtime::ThreadPool> pool_;
   bool has_tiles_ = false, chooses_fusion_ = false;
   std::vector<std::unique_ptr<Order>> orders_;  // for long axes, for short ones

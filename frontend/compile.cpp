@@ -17,7 +17,7 @@
 #include "ir/extent.h"
 #include "ir/require.h"
 #include "passes/extents.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 
 namespace fovea {
 namespace {
@@ -287,6 +287,7 @@ Report Kernel::explain(const Sizes& sizes, std::span<const NamedView> inputs) co
   Report report = frontend::explain(variant.graph, variant.code->program(), sizes, inputs,
                                     thread_count(state_->options.threads), watch.visits);
   report.order = state_->alternatives->why_order({inputs, sizes});
+  report.rows = state_->alternatives->why_rows({inputs, sizes});
   report.fusion = state_->alternatives->why_fused({inputs, sizes});
   report.indices = far.empty() && state_->target.wide_indices ? "indices of 64 bits" : far;
   report.target = state_->target.name;

@@ -1,32 +1,15 @@
 #include "frontend/variants.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <utility>
 
 #include "ir/extent.h"
-#include "passes/defer_scaling.h"
-#include "passes/fuse.h"
-#include "passes/plan_buffers.h"
 
 namespace fovea::frontend {
 namespace {
-
-// Inputs that the passes found needless are inputs still: callers bind them, and they may be all
-// that tells an extent.
-ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
-  std::vector<ir::Node> lost;
-  for (const ir::Node& node : source.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
-    const auto is_same = [&](const ir::Node& other) {
-      const auto* kept = std::get_if<ir::Input>(&other.op);
-      return kept && kept->name == input->name;
-    };
-    if (input && std::ranges::none_of(graph.nodes, is_same)) lost.push_back(node);
-  }
-  graph.nodes.insert(graph.nodes.end(), lost.begin(), lost.end());
-  return graph;
-}
 
 std::vector<ExtentSource> row_counts(const Graph& graph) {
   std::vector<ExtentSource> result;
@@ -38,19 +21,6 @@ std::vector<ExtentSource> row_counts(const Graph& graph) {
 }
 
 }  // namespace
-
-ir::Graph lowerable(const ir::Graph& source, ir::Graph graph, const ir::Target& target) {
-  if (graph.kernels.empty()) graph = passes::partition_unfused(graph, target);
-  const auto is_untiled = [](const ir::Kernel& kernel) {
-    return kernel.row != ir::kNone && kernel.row_tile == 0;
-  };
-  if (std::ranges::any_of(graph.kernels, is_untiled)) graph = passes::tile(graph, target);
-  const auto is_unplanned = [](const ir::Kernel& kernel) {
-    return kernel.slots.size() != kernel.results.size();
-  };
-  if (std::ranges::any_of(graph.kernels, is_unplanned)) graph = passes::plan_buffers(graph, target);
-  return with_inputs_of(source, std::move(graph));
-}
 
 ExtentSource::ExtentSource(const Graph& graph, ir::AxisId axis) {
   const auto same_as = [&](ir::AxisId one) {  // the axis that a renamed copy stands for
@@ -86,13 +56,17 @@ Variant::Variant(Graph tiled, const ir::Target& target, std::shared_ptr<runtime:
       code(codegen::compile_program(graph, target)),
       executor(code->program(), std::move(pool)) {}
 
-Variants::Variants(Graph graph, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool,
-                   bool has_tiles)
+Variants::Variants(Graph graph, const passes::Form& form, const ir::Target& target,
+                   std::shared_ptr<runtime::ThreadPool> pool, bool has_tiles,
+                   passes::RunOptions run)
     : graph_(std::move(graph)),
+      form_(form),
       target_(target),
       pool_(std::move(pool)),
+      run_(std::move(run)),
       operations_(passes::operations(graph_)),
-      stored_(passes::stored_bytes(graph_)) {
+      stored_(passes::stored_bytes(graph_)),
+      fits_(passes::specializations().size() + 1) {
   if (!has_tiles) rows_ = row_counts(graph_);
   for (const ir::AxisId axis : operations_.open()) open_.emplace_back(graph_, axis);
   const std::vector<ir::AxisId> batch = passes::batch_axes(graph_);
@@ -164,17 +138,18 @@ double Variants::plane_bytes(const Given& given) const {
 
 Variants::Estimate Variants::estimate(const Given& given,
                                       const std::vector<std::string>& batch) const {
-  const Fit fit = fit_of(given);
-  std::call_once(cost_once_[fit], [&] {
-    const Graph tiled = tiled_for(fit);
+  const std::size_t fit = fit_of(given);
+  const Graph& tiled = tiled_for(fit);
+  Fitted& fitted = fits_[fit];
+  std::call_once(fitted.weighed, [&] {
     std::vector<ir::AxisId> axes;
     for (const std::string& name : batch)
       if (const ir::AxisId axis = ir::find_axis(tiled, name); axis != ir::kNone)
         axes.push_back(axis);
-    costs_[fit].emplace(tiled, target_, axes);
+    fitted.cost.emplace(tiled, target_, axes);
   });
   const std::vector<double> extents = all_extents(given);
-  return {costs_[fit]->time(extents), costs_[fit]->stored(extents)};
+  return {fitted.cost->time(extents), fitted.cost->stored(extents)};
 }
 
 Variants::Cost Variants::cost(const Given& given) const {
@@ -186,23 +161,41 @@ Variants::Cost Variants::cost(const Given& given) const {
   return {operations_.at(extents), stored_.at(extents)};
 }
 
-Variants::Fit Variants::fit_of(const Given& given) const {
-  bool one = !rows_.empty(), few = one, half = one;
-  for (const ExtentSource& source : rows_) {
-    const auto rows = source.extent(given);
-    one = one && rows && *rows <= 1;
-    few = few && rows && *rows <= passes::kFewRows;
-    half = half && rows && passes::prefers_half(*rows);
-  }
-  return one ? kOne : few ? kFew : half ? kHalf : kMany;
+std::size_t Variants::fit_of(const Given& given) const {
+  const std::span<const passes::Specialization> all = passes::specializations();
+  const auto fits = [&](const passes::Specialization& each) {
+    return each.choice == passes::Choice::rows &&
+           std::ranges::all_of(rows_, [&](const ExtentSource& source) {
+             const auto rows = source.extent(given);
+             return rows && each.fits(*rows);
+           });
+  };
+  const auto found = rows_.empty() ? all.end() : std::ranges::find_if(all, fits);
+  return static_cast<std::size_t>(found - all.begin());
 }
 
-Graph Variants::tiled_for(Fit fit) const {
-  if (fit == kHalf) return passes::tile_half(graph_, target_);
-  if (fit != kFew && fit != kOne) return graph_;
-  const Graph columns = passes::tile_columns(graph_, target_, fit == kOne);
-  const Graph deferred = passes::defer_scaling(columns, target_);
-  return deferred == columns ? columns : lowerable(graph_, deferred, target_);
+const Graph& Variants::tiled_for(std::size_t fit) const {
+  const std::span<const passes::Specialization> all = passes::specializations();
+  if (fit == all.size()) return graph_;
+  Fitted& fitted = fits_[fit];
+  std::call_once(fitted.tiled, [&] {
+    passes::Form form = form_;
+    form.rows = &all[fit];
+    fitted.graph = passes::run_rows(form, graph_, target_, run_);
+  });
+  return fitted.graph;
+}
+
+std::string Variants::why_rows(const Given& given) const {
+  const std::span<const passes::Specialization> all = passes::specializations();
+  const std::size_t fit = fit_of(given);
+  if (fit == all.size()) return {};
+  std::string rows;
+  for (const ExtentSource& source : rows_)
+    if (const std::string here = fmt::format("{} is {}", source.name(), *source.extent(given));
+        rows.find(here) == rows.npos)
+      rows += fmt::format("{}{}", rows.empty() ? "" : ", ", here);
+  return fmt::format("{}, as {}: {}", all[fit].name, rows, all[fit].help);
 }
 
 }  // namespace fovea::frontend

@@ -1,8 +1,10 @@
-// frontend/variants.h — code for one form of a graph: for many rows, for fewer and for few, and all
-// of these for tensors that need wide indices; each made when a run first needs it.
+// frontend/variants.h — code for a graph in one order of contractions, fused or not: for every
+// specialization by rows, each for tensors that need wide indices as well; made when a run first
+// needs it.
 #pragma once
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -14,14 +16,10 @@
 #include "fovea/fovea.h"
 #include "passes/cost.h"
 #include "passes/extents.h"
-#include "passes/tile.h"
+#include "passes/run.h"
 #include "runtime/executor.h"
 
 namespace fovea::frontend {
-
-// What the passes left of `source`, with what code generation cannot do without (a bisection may
-// stop before those passes), and with all inputs.
-ir::Graph lowerable(const ir::Graph& source, ir::Graph graph, const ir::Target& target);
 
 // What a run tells of extents.
 struct Given {
@@ -34,6 +32,7 @@ class ExtentSource {
  public:
   ExtentSource(const Graph& graph, ir::AxisId axis);
   bool is_fixed() const { return fixed_ >= 0; }
+  const std::string& name() const { return name_; }  // of the axis
   // Nothing where neither the text, an input nor the caller tells.
   std::optional<std::int64_t> extent(const Given& given) const;
 
@@ -56,9 +55,10 @@ enum class Indices : bool { narrow, wide };
 
 class Variants {
  public:
-  // `has_tiles`: the user gave tiles, which hold for any number of rows.
-  Variants(Graph graph, const ir::Target& target, std::shared_ptr<runtime::ThreadPool> pool,
-           bool has_tiles);
+  // `graph`: as run_form made it of the caller's. `has_tiles`: the user gave tiles, which hold for
+  // any number of rows. `run`: for the passes of specializations.
+  Variants(Graph graph, const passes::Form& form, const ir::Target& target,
+           std::shared_ptr<runtime::ThreadPool> pool, bool has_tiles, passes::RunOptions run);
 
   // What a run with such extents computes, in elements, and stores between kernels, in bytes.
   struct Cost {
@@ -89,37 +89,48 @@ class Variants {
   // Code that is yet to be made is made after `check` has returned.
   template <class Check>
   const Variant& fitting(const Given& given, Indices indices, Check check) const {
-    const Fit fit = fit_of(given);
-    const std::size_t n = fit + (indices == Indices::wide ? kFits : 0);
-    std::call_once(once_[n], [&] {
+    const std::size_t fit = fit_of(given);
+    const auto n = static_cast<std::size_t>(indices);
+    Fitted& fitted = fits_[fit];
+    std::call_once(fitted.once[n], [&] {
       check();
       ir::Target target = target_;
       target.wide_indices = indices == Indices::wide;
-      variants_[n] = std::make_unique<const Variant>(tiled_for(fit), target, pool_);
+      fitted.variants[n] = std::make_unique<const Variant>(tiled_for(fit), target, pool_);
     });
-    return *variants_[n];
+    return *fitted.variants[n];
   }
 
- private:
-  enum Fit { kMany, kHalf, kFew, kOne, kFits };
+  // The specialization that so many rows take, and what for; empty: none.
+  std::string why_rows(const Given& given) const;
 
-  Fit fit_of(const Given& given) const;
-  Graph tiled_for(Fit fit) const;
+ private:
+  // What is known of one specialization by rows.
+  struct Fitted {
+    std::once_flag tiled, weighed;
+    Graph graph;
+    std::optional<const passes::Cost> cost;
+    std::array<std::once_flag, 2> once;  // by Indices
+    std::array<std::unique_ptr<const Variant>, 2> variants;
+  };
+
+  // Its place in passes::specializations(), or their number: none.
+  std::size_t fit_of(const Given& given) const;
+  const Graph& tiled_for(std::size_t fit) const;
   std::vector<double> all_extents(const Given& given) const;
 
   Graph graph_;
+  passes::Form form_;
   ir::Target target_;
   std::shared_ptr<runtime::ThreadPool> pool_;
+  passes::RunOptions run_;
   passes::Count operations_, stored_;
   std::vector<ExtentSource> open_;  // what both depend on
   std::vector<ExtentSource> rows_;  // of planes: those that a run tells, if it tells any
   std::vector<std::string> batch_;
   std::vector<ExtentSource> sources_;   // by axis
   std::vector<ExtentSource> deciding_;  // of axes that a run tells, but for the batch
-  mutable std::array<std::once_flag, kFits> cost_once_;
-  mutable std::array<std::optional<const passes::Cost>, kFits> costs_;
-  mutable std::array<std::once_flag, 2 * kFits> once_;  // those of narrow indices first
-  mutable std::array<std::unique_ptr<const Variant>, 2 * kFits> variants_;
+  mutable std::deque<Fitted> fits_;     // by fit_of
 };
 
 }  // namespace fovea::frontend

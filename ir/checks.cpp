@@ -70,7 +70,9 @@ class Checker {
     }
     std::vector<Output> outputs = std::move(checks_);
     for (const Output& output : graph_.outputs)
-      outputs.push_back({output.name, made_[static_cast<std::size_t>(output.node)], output.layout});
+      if (!is_check(output))
+        outputs.push_back(
+            {output.name, made_[static_cast<std::size_t>(output.node)], output.layout});
     return into_.finish(std::move(outputs), kernels());
   }
 
@@ -132,7 +134,7 @@ class Checker {
 
 Graph check_reads(const Graph& graph) {
   for (const Output& output : graph.outputs)
-    require(!output.name.starts_with(kReserved), Code::invalid_config,
+    require(!output.name.starts_with(kReserved) || is_check(output), Code::invalid_config,
             "output '{}': names that begin with two underscores are the compiler's", output.name);
   bool any = false;
   for (const Node& node : graph.nodes) any |= std::holds_alternative<Read>(node.op);

@@ -17,7 +17,7 @@
 #include "passes/block_mask.h"
 #include "passes/carry.h"
 #include "passes/fuse.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "passes/tile.h"
 
 namespace fovea::passes {
@@ -178,7 +178,7 @@ Graph accept_kernels(const Graph& graph, const Target& target) {
   if (graph.kernels.empty()) return graph;
   Graph given = with_known_partition(graph, target);
   const Graph found = completed(given, target);
-  const Graph few = tile_columns(found, target, false);
+  const Graph few = tile_few_rows(found, target);
   for (std::size_t n = 0; n < given.kernels.size(); n++) {
     check_shared(given, given.kernels[n], few.kernels[n]);
     check_found(given, found, n);
@@ -187,10 +187,12 @@ Graph accept_kernels(const Graph& graph, const Target& target) {
   return given;
 }
 
-Graph accept_given_kernels(const Graph& graph, const Target& target, std::optional<int> limit) {
+Graph accept_given_kernels(const Graph& graph, const Target& target) {
   if (graph.kernels.empty()) return graph;
-  const RunOptions quiet{.stop_after = "fuse", .limit = limit};
-  return accept_kernels(run_pipeline(graph, target, quiet), target);
+  const std::span<const Pass> all = pipeline();
+  const auto first = std::ranges::find(all, Run{accept_given_kernels}, &Pass::run) + 1;
+  const auto last = std::ranges::find(all, Run{fuse}, &Pass::run);
+  return accept_kernels(run_passes(std::span(first, last), graph, target, {}), target);
 }
 
 }  // namespace fovea::passes

@@ -14,8 +14,6 @@
 // (invalid_config, unsupported) that tells the kernel, what was found and what was expected.
 #pragma once
 
-#include <optional>
-
 #include "ir/graph.h"
 #include "ir/target.h"
 
@@ -23,9 +21,8 @@ namespace fovea::passes {
 
 ir::Graph accept_kernels(const ir::Graph& graph, const ir::Target& target);
 
-// The same for a graph that no pass has seen: those up to `fuse` run before, at most `limit` of
-// them, and print nothing.
-ir::Graph accept_given_kernels(const ir::Graph& graph, const ir::Target& target,
-                               std::optional<int> limit = {});
+// The same for a graph that no pass has seen: those up to `fuse` run before. Without kernels it
+// stays as it is.
+ir::Graph accept_given_kernels(const ir::Graph& graph, const ir::Target& target);
 
 }  // namespace fovea::passes

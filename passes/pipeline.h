@@ -1,57 +1,77 @@
-// passes/pipeline.h — the compiler as a list of passes, and what runs it.
+// passes/pipeline.h — the compiler as two tables of passes: those that every program goes through,
+// and those that make other forms of it, for some extents of a run.
 //
-// A pass takes a graph and returns one that means the same. The runner verifies, times and dumps;
-// passes never do.
+//   check_reads ► … ► fuse ► … ► plan_buffers ─┬─► the general form
+//         as short_axes and unfused say        ├─► half_tiles: tile_half
+//                                              ├─► few_rows:   tile_few_rows ► defer_scaling ► …
+//                                              └─► decode:     tile_one_row ► defer_scaling ► …
+//
+// A pass takes a graph and returns one that means the same. passes/run.h runs them.
 #pragma once
 
-#include <functional>
-#include <optional>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ir/graph.h"
 #include "ir/target.h"
 
 namespace fovea::passes {
 
+using Run = ir::Graph (*)(const ir::Graph& graph, const ir::Target& target);
+
 struct Pass {
   std::string_view name;
-  ir::Graph (*run)(const ir::Graph& graph, const ir::Target& target);
+  Run run;
   std::string_view help;  // one line
+  // What a bisection that stops before this pass runs instead, as no code can be made without it.
+  Run least = nullptr;
 };
 
-// All passes, in order.
+// All passes of the general form, in order.
 std::span<const Pass> pipeline();
 
-// What one pass did, told as soon as it is done.
-struct PassReport {
-  const Pass& pass;
-  int number;  // its place in the pipeline, from 1
-  double milliseconds;
-  bool changed;
-  const ir::Graph& graph;  // what it returned
+// What a form is chosen by: at most one specialization of each.
+enum class Choice : std::uint8_t { order, fusion, rows };
+
+// `by` runs where the pipeline runs `pass`.
+struct Replacement {
+  Run pass, by;
 };
 
-struct RunOptions {
-  std::string stop_after = {};    // a pass: stop after its first appearance; empty: run them all
-  std::optional<int> limit = {};  // run at most so many passes
-  std::string dump = {};          // "all" or a pass: print the graph after it, or "(unchanged)"
-  std::string dump_dir = {};      // write 03_fuse.fov and 03_fuse.dot here; made if missing
-  bool time = false;              // print a table of times at the end
-  std::function<void(const PassReport&)> report = {};
-  std::function<void(std::string_view)> print = {};  // where dump and time go; empty: stderr
+struct Specialization {
+  std::string_view name;
+  Choice choice;
+  std::string_view help;                 // one line
+  std::span<const Replacement> instead;  // of passes of the pipeline
+  std::span<const Pass> then;            // what follows it
+  // Choice::rows: whether it is for runs whose planes all have so many rows; the first that fits
+  // is taken. The others are chosen by what they cost (frontend/alternatives.h).
+  bool (*fits)(std::int64_t rows) = nullptr;
 };
 
-// From FOVEA_DUMP, FOVEA_DUMP_DIR, FOVEA_PASSES and FOVEA_TIME. What makes no sense is the user's
-// error (invalid_config), also in the options of run_pipeline.
-RunOptions options_from_environment();
+std::span<const Specialization> specializations();
 
-ir::Graph run_pipeline(const ir::Graph& graph, const ir::Target& target,
-                       const RunOptions& options = options_from_environment());
+// One way through both tables.
+struct Form {
+  const Specialization* order = nullptr;
+  const Specialization* fusion = nullptr;
+  const Specialization* rows = nullptr;
 
-// The same for any list of passes.
-ir::Graph run_passes(std::span<const Pass> passes, const ir::Graph& graph, const ir::Target& target,
-                     const RunOptions& options);
+  // "short_axes/unfused/decode"; empty for the general form.
+  std::string path() const;
+  bool operator==(const Form&) const = default;
+};
+
+// All there are, the general one first.
+std::vector<Form> forms();
+
+// The pipeline as order and fusion of a form change it.
+std::vector<Pass> pipeline_of(const Form& form);
+
+// What follows it.
+std::span<const Pass> passes_after(const Form& form);
 
 }  // namespace fovea::passes

@@ -235,6 +235,8 @@ bool prefers_half(std::int64_t rows) {
          static_cast<double>(walked(kRowTile));
 }
 
+namespace {
+
 Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
   Graph result = tile_half(graph, target);
   const std::vector<std::string> why_rows = rows_across(graph);
@@ -257,6 +259,16 @@ Graph tile_columns(const Graph& graph, const Target& target, bool single_row) {
     kernel.chunk = columns / kernel.column_block;
   }
   return result;
+}
+
+}  // namespace
+
+Graph tile_few_rows(const Graph& graph, const Target& target) {
+  return tile_columns(graph, target, false);
+}
+
+Graph tile_one_row(const Graph& graph, const Target& target) {
+  return tile_columns(graph, target, true);
 }
 
 }  // namespace fovea::passes

@@ -44,6 +44,7 @@ constexpr int kFewRows = 16;
 //
 // Kernels that fold over rows too become half tiles of rows; their reason says so. Leaves alone:
 // kernels off the plane, and those whose rows are a fixed number that is not few.
-ir::Graph tile_columns(const ir::Graph& graph, const ir::Target& target, bool single_row);
+ir::Graph tile_few_rows(const ir::Graph& graph, const ir::Target& target);
+ir::Graph tile_one_row(const ir::Graph& graph, const ir::Target& target);
 
 }  // namespace fovea::passes

@@ -121,6 +121,7 @@ struct Report {
   std::string growth;                 // of all of them: "O(h·i + h·j)"; empty: nothing is kept
   std::string order;                  // why contractions are in theirs; empty: there is but one
   std::string fusion;                 // why kernels are fused or not, where extents decide
+  std::string rows;                   // what their code is made for, if not for many; else empty
   std::string indices;                // why they are of 64 bits; empty: they are of 32
   std::vector<KernelReport> kernels;  // in the order of execution
 };

@@ -36,6 +36,17 @@ const KernelReport& on_plane(const Report& report) {
   return report.kernels.front();
 }
 
+TEST_CASE("explain tells the specialization that so many rows take") {
+  const Kernel kernel = compile(parse(kCausal), {.fuse = true});
+  const auto rows = [&](std::int64_t i) {
+    return kernel.explain({{"h", 2}, {"i", i}, {"j", 100}}).rows;
+  };
+  CHECK(rows(1) == "decode, as i is 1: columns in the lanes and no loop over rows");
+  CHECK(rows(16) == "few_rows, as i is 16: columns in the lanes");
+  CHECK(rows(40) == "half_tiles, as i is 40: whole tiles would stay emptier");
+  CHECK(rows(4096) == "");
+}
+
 TEST_CASE("explain tells tiles and work from sizes alone, the same as from inputs") {
   const Kernel kernel = compile(parse(kCausal));
   std::vector<float> q(2 * 1000 * 16), k(2 * 1000 * 16), v(k);

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "ir/text.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "passes/tile.h"
 #include "tests/frontend/coverage.h"
 #include "tests/frontend/random_program.h"
@@ -44,7 +44,7 @@ void count(Coverage& coverage, const Graph& graph, const ir::Target& target) {
   };
   const Graph compiled = passes::run_pipeline(graph, target, {.report = pass});
   coverage.add_kernels(compiled, "many rows");
-  coverage.add_kernels(passes::tile_columns(compiled, target, false), "few rows");
+  coverage.add_kernels(passes::tile_few_rows(compiled, target), "few rows");
 }
 
 }  // namespace

@@ -17,7 +17,7 @@
 #include "ops/mechanism.h"
 #include "passes/accept_kernels.h"
 #include "passes/fuse.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "tests/frontend/support.h"
 
 namespace fovea::test {

@@ -5,7 +5,7 @@
 
 #include "codegen/targets.h"
 #include "ops/mechanism.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "tests/frontend/support.h"
 
 namespace fovea::test {

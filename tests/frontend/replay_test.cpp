@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -18,37 +19,35 @@
 
 #include "codegen/fingerprint.h"
 #include "codegen/lower_program.h"
-#include "frontend/variants.h"
 #include "ops/mechanism.h"
+#include "passes/run.h"
 #include "tests/child.h"
 #include "tests/frontend/support.h"
-#include "tests/passes/stages.h"
 
 namespace fovea::test {
 namespace {
 
-using Lines = std::map<std::string, std::string>;  // "causal one_row" and the number of its code
+using Lines = std::map<std::string, std::string>;  // "causal decode" and the number of its code
 
 std::filesystem::path golden(const ir::Target& target) {
   return std::filesystem::path(FOVEA_SOURCE_DIR) / "tests/golden/replay" /
          fmt::format("{}.txt", target.name);
 }
 
-// The forms that are compiled: of each way through the passes the last graph.
+// What is compiled, by the form's name: each graph once.
 std::map<std::string, Graph> forms(const Graph& graph, const ir::Target& target) {
-  std::map<std::string, Graph> last;
-  for (const passes::Stage& stage : passes::stages(graph, target)) {
-    const std::size_t slash = stage.name.rfind('/');
-    const std::string way = slash == stage.name.npos ? "" : stage.name.substr(0, slash + 1);
-    const std::string pass = stage.name.substr(way.size());
-    last.insert_or_assign(way + (pass == "tile_half" ? "half" : "all"), stage.graph);
+  std::map<std::string, Graph> all;
+  for (const passes::Form& form : passes::forms()) {
+    Graph made = passes::run_form(form, graph, target);
+    const auto is_same = [&](const auto& known) { return known.second == made; };
+    if (std::ranges::none_of(all, is_same))
+      all.emplace(form == passes::Form() ? "general" : form.path(), std::move(made));
   }
-  return last;
+  return all;
 }
 
-std::string code_of(const Graph& source, const Graph& form, const ir::Target& target) {
+std::string code_of(const Graph& graph, const ir::Target& target) {
   std::uint64_t all = 0;
-  const Graph graph = frontend::lowerable(source, form, target);
   for (const codegen::Bitcode& function : codegen::lower_program(graph, target).functions)
     all = all * 31 + codegen::fingerprint(function);
   return fmt::format("{:016x}", all);
@@ -71,7 +70,7 @@ Lines compiled(const ir::Target& target) {
     const Graph graph = mechanism->build(ops::Problem(mechanism->options, {}));
     for (const auto& [name, form] : forms(graph, target))
       lines[fmt::format("{} {}", mechanism->name, name)] =
-          apart([&] { return code_of(graph, form, target); });
+          apart([&] { return code_of(form, target); });
   }
   return lines;
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ir/text.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 
 namespace fovea::passes {
 namespace {

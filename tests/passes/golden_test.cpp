@@ -16,7 +16,6 @@
 
 #include "ir/text.h"
 #include "ir/verify.h"
-#include "passes/defer_scaling.h"
 #include "passes/pipeline.h"
 #include "tests/passes/same_meaning.h"
 
@@ -42,13 +41,11 @@ std::vector<fs::path> sorted_entries(const fs::path& folder) {
   return all;
 }
 
-// What code for few rows is made with, after the pipeline.
-constexpr Pass kFewRows[] = {{"defer_scaling", defer_scaling, "store scales, not products"}};
-
 const Pass* find_pass(std::string_view name) {
-  for (const std::span<const Pass> passes : {pipeline(), std::span<const Pass>(kFewRows)})
-    for (const Pass& pass : passes)
-      if (pass.name == name) return &pass;
+  for (const Form& form : forms())
+    for (const std::span<const Pass> passes : {pipeline(), passes_after(form)})
+      for (const Pass& pass : passes)
+        if (pass.name == name) return &pass;
   return nullptr;
 }
 

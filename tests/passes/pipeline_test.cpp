@@ -1,11 +1,13 @@
-#include "passes/pipeline.h"
+#include "passes/run.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -168,17 +170,132 @@ TEST_CASE("pipeline: the environment is empty by default, and checked") {
   CHECK(environment_error() == "FOVEA_TIME=yes: expected 0 or 1");
 }
 
-TEST_CASE("pipeline: is a list of named passes with one line of help each") {
+TEST_CASE("pipeline: two tables of named things with one line of help each") {
+  const auto check = [](std::string_view name, std::string_view help) {
+    INFO(name);
+    CHECK(!name.empty());
+    CHECK(name.find('/') == std::string_view::npos);
+    CHECK(!help.empty());
+    CHECK(help.find('\n') == std::string_view::npos);
+  };
   CHECK(!pipeline().empty());
-  for (const Pass& pass : pipeline()) {
-    CHECK(!pass.name.empty());
-    CHECK(!pass.help.empty());
-    CHECK(pass.help.find('\n') == std::string_view::npos);
+  for (const Pass& pass : pipeline()) check(pass.name, pass.help);
+  for (const Specialization& each : specializations()) {
+    check(each.name, each.help);
+    CHECK((each.fits != nullptr) == (each.choice == Choice::rows));
+    for (const Pass& pass : each.then) check(pass.name, pass.help);
+    for (const Replacement& replacement : each.instead)
+      CHECK(std::ranges::find(pipeline(), replacement.pass, &Pass::run) != pipeline().end());
   }
   const ir::Graph graph = small_graph();
   const ir::Graph compiled = run_pipeline(graph, kTarget, {});
   CHECK(!compiled.kernels.empty());
   CHECK(!difference(graph, compiled));
+}
+
+TEST_CASE("pipeline: every form has a path of its own, and the first is the general one") {
+  std::set<std::string> paths;
+  for (const Form& form : forms()) CHECK(paths.insert(form.path()).second);
+  CHECK(forms().front() == Form());
+  CHECK(forms().front().path().empty());
+  CHECK(paths.contains("decode"));
+  CHECK(paths.contains("short_axes/unfused/few_rows"));
+}
+
+namespace {
+
+ir::Graph attention() {
+  return ir::parse(
+      "axis i, j, d = 16\nq : f32[i, d]\nk : f32[j, d]\nv : f32[j]\nspare : i32[i]\n"
+      "out o = sum(j, softmax(j, sum(d, q * k)) * v) + spare * 0\n");
+}
+
+const Form& form_called(std::string_view path) {
+  static const std::vector<Form> all = forms();
+  return *std::ranges::find(all, path, &Form::path);
+}
+
+std::vector<std::string> paths_of(const Form& form, RunOptions options = {}) {
+  std::vector<std::string> paths;
+  options.report = [&](const PassReport& report) {
+    paths.push_back(fmt::format("{} {}", report.number, report.path));
+  };
+  run_form(form, attention(), kTarget, options);
+  return paths;
+}
+
+}  // namespace
+
+TEST_CASE("pipeline: passes of other forms are numbered on, named, dumped and timed") {
+  const std::vector<std::string> general = paths_of({}), decode = paths_of(form_called("decode"));
+  REQUIRE(general.size() == pipeline().size());
+  REQUIRE(decode.size() == general.size() + 3);
+  CHECK(general.back() == fmt::format("{} plan_buffers", general.size()));
+  CHECK(decode[0] == "1 decode/check_reads");
+  CHECK(decode[general.size()] == fmt::format("{} decode/tile_one_row", general.size() + 1));
+  std::string printed;
+  RunOptions options{.dump = "decode/tile_one_row", .time = true};
+  options.print = [&](std::string_view text) { printed += text; };
+  const ir::Graph made = run_form({}, attention(), kTarget);
+  const ir::Graph one = run_rows(form_called("decode"), made, kTarget, options);
+  CHECK(printed.find("decode/tile_one_row") != std::string::npos);
+  CHECK(printed.find("rows=1 ") != std::string::npos);
+  CHECK(printed.find("# decode\n") != std::string::npos);
+  CHECK(one == run_form(form_called("decode"), attention(), kTarget));
+  CHECK(one.kernels.at(0).row_tile == 1);
+}
+
+TEST_CASE("pipeline: stops after a pass of another form") {
+  const ir::Graph fused = run_pipeline(attention(), kTarget, {.stop_after = "fuse"});
+  const ir::Graph unfused = run_pipeline(attention(), kTarget, {.stop_after = "unfused/fuse"});
+  CHECK(fused.kernels.size() == 1);
+  CHECK(unfused.kernels.size() > 1);
+  const ir::Graph tiled =
+      run_pipeline(attention(), kTarget, {.stop_after = "few_rows/tile_few_rows"});
+  CHECK(tiled.kernels.at(0).lanes == ir::Lanes::Columns);
+  for (const char* path : {"decode/nothing", "nothing/fuse", "tile_one_row", "decode"}) {
+    INFO(path);
+    std::string said;
+    try {
+      run_pipeline(attention(), kTarget, {.stop_after = path});
+    } catch (const Error& error) {
+      said = error.what();
+    }
+    CHECK(said.starts_with(
+        fmt::format("there is no pass '{}': expected one of check_reads, ", path)));
+    CHECK(said.find("decode/") != std::string::npos);
+  }
+}
+
+TEST_CASE("pipeline: whatever a bisection leaves out, code can be made of what is left") {
+  for (const Form& form : forms()) {
+    const auto all = static_cast<int>(pipeline().size() + passes_after(form).size());
+    for (int limit = 0; limit <= all; limit++) {
+      INFO(form.path() << " " << limit);
+      CHECK(paths_of(form, {.limit = limit}).size() == static_cast<std::size_t>(limit));
+      const ir::Graph made = run_form(form, attention(), kTarget, {.limit = limit});
+      CHECK(!difference(attention(), made));
+      REQUIRE(!made.kernels.empty());
+      for (const ir::Kernel& kernel : made.kernels) {
+        CHECK(kernel.slots.size() == kernel.results.size());
+        CHECK((kernel.row == ir::kNone || kernel.row_tile > 0));
+      }
+      CHECK(std::ranges::any_of(made.nodes, [](const ir::Node& node) {
+        const auto* input = std::get_if<ir::Input>(&node.op);
+        return input != nullptr && input->name == "spare";
+      }));
+    }
+  }
+}
+
+TEST_CASE("pipeline: coordinates are bounded once, however often") {
+  const ir::Graph graph = ir::parse(
+      "axis i, j, n\nk : f32[j]\nlist : i32[i, n]\nout o = sum(n, softmax(n, k[j = list]))\n");
+  const ir::Graph made = run_pipeline(graph, kTarget, {});
+  CHECK(made.outputs.size() == 3);
+  const ir::Graph again = run_pipeline(ir::parse(ir::print(made)), kTarget, {});
+  CHECK(again.outputs.size() == 3);
+  CHECK(again.kernels.size() == made.kernels.size());
 }
 
 }  // namespace fovea::passes

@@ -13,7 +13,7 @@
 #include "ir/interpret.h"
 #include "ir/text.h"
 #include "passes/extents.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "tests/passes/same_meaning.h"
 
 namespace fovea::passes {

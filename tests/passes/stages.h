@@ -11,7 +11,7 @@
 namespace fovea::passes {
 
 struct Stage {
-  std::string name;  // "fuse", "unfused/tile", "short/simplify", "one_row/defer_scaling"
+  std::string name;  // "fuse", "unfused/tile", "short_axes/simplify", "decode/defer_scaling"
   ir::Graph graph;
 };
 

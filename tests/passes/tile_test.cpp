@@ -6,7 +6,7 @@
 #include <string>
 
 #include "ir/text.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 
 using namespace fovea;
 
@@ -21,7 +21,7 @@ std::string shared_by(const std::string& axes, const std::string& key, const std
       ", sum(d, q * k" + read + "), -inf)\n" + "out o = sum(j, softmax(j, s) * v" + read + ")\n";
   const ir::Target target = ir::targets().front();
   const ir::Graph graph =
-      passes::tile_columns(passes::run_pipeline(ir::parse(text), target, {}), target, true);
+      passes::tile_one_row(passes::run_pipeline(ir::parse(text), target, {}), target);
   REQUIRE(graph.kernels.size() == 1);
   const ir::Kernel& kernel = graph.kernels[0];
   CHECK(ir::parse(ir::print(graph)) == graph);

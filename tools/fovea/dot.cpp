@@ -42,7 +42,8 @@ void add_dot(CLI::App& app) {
       ->description(
           "the picture to write (.svg .png .pdf .dot .gv); with '=', an option=value of a "
           "mechanism");
-  command->add_option("--after", arguments->after, "as this pass leaves it");
+  command->add_option("--after", arguments->after,
+                      "as this pass leaves it: fuse, or of another form decode/defer_scaling");
   command->add_option("--target", arguments->target, "row of the target table to compile for");
   command->footer(
       "Examples:\n"

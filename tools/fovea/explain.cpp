@@ -63,6 +63,7 @@ ordered_json to_json(const Report& report, const std::string& decision,
   if (!decision.empty()) json["decision"] = decision;
   if (!report.order.empty()) json["order"] = report.order;
   if (!report.fusion.empty()) json["fusion"] = report.fusion;
+  if (!report.rows.empty()) json["rows"] = report.rows;
   if (!report.indices.empty()) json["indices"] = report.indices;
   if (measured) {
     json["run_us"] = measured->samples.quantile(0.5) * 1e6;
@@ -132,6 +133,7 @@ void print_report(const Report& report, const std::string& decision,
   if (!decision.empty()) fmt::print("{}\n", decision);
   if (!report.order.empty()) fmt::print("{}\n", report.order);
   if (!report.fusion.empty()) fmt::print("{}\n", report.fusion);
+  if (!report.rows.empty()) fmt::print("{}\n", report.rows);
   if (!report.indices.empty()) fmt::print("{}\n", report.indices);
   print_kept(report);
   for (std::size_t n = 0; n < report.kernels.size(); ++n) {

@@ -21,7 +21,8 @@ void add_print(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand("print", "Print a graph as text");
   add_source(*command, arguments->source);
-  command->add_option("--after", arguments->after, "as this pass leaves it");
+  command->add_option("--after", arguments->after,
+                      "as this pass leaves it: fuse, or of another form decode/defer_scaling");
   command->add_option("--target", arguments->target, "row of the target table to compile for");
   command->footer(
       "Examples:\n"

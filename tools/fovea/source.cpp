@@ -8,8 +8,7 @@
 
 #include "codegen/targets.h"
 #include "ir/require.h"
-#include "passes/accept_kernels.h"
-#include "passes/pipeline.h"
+#include "passes/run.h"
 #include "tools/io/files.h"
 
 namespace fovea::tools {
@@ -99,9 +98,7 @@ Graph after_pass(const Graph& graph, const std::string& pass, const std::string&
   if (pass.empty()) return graph;
   passes::RunOptions options = passes::options_from_environment();
   options.stop_after = pass;
-  const ir::Target row = choose_target(target);
-  return passes::run_pipeline(passes::accept_given_kernels(graph, row, options.limit), row,
-                              options);
+  return passes::run_pipeline(graph, choose_target(target), options);
 }
 
 }  // namespace fovea::tools

@@ -44,8 +44,9 @@ std::pair<std::string, std::string> split_pair(const std::string& text, std::str
 // {"j=4096"} of --size, as numbers.
 Sizes parse_sizes(const std::vector<std::string>& texts);
 
-// The graph after the passes up to and with `pass` for a target row; empty pass: the graph itself.
-// Kernels that the graph comes with are taken or refused as compile() does.
+// The graph after the passes up to and with `pass` for a target row, "fuse" or in another form
+// "decode/defer_scaling"; empty pass: the graph itself. Kernels that the graph comes with are taken
+// or refused as compile() does.
 Graph after_pass(const Graph& graph, const std::string& pass, const std::string& target);
 
 // The row called so, or empty for this machine's best (or FOVEA_TARGET's).
