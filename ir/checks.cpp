@@ -130,14 +130,26 @@ class Checker {
   std::vector<Output> checks_;
 };
 
+// Whether an output is one of two bounds that lie side by side, as check_reads makes them.
+bool is_of_pair(const std::vector<Output>& outputs, std::size_t n) {
+  const std::string_view name = outputs[n].name;
+  const auto is_called = [&](std::size_t other, std::string_view prefix, std::string_view what) {
+    return other < outputs.size() && outputs[other].name == fmt::format("{}{}", prefix, what);
+  };
+  if (name.starts_with(kLow)) return is_called(n + 1, kHigh, name.substr(kLow.size()));
+  return name.starts_with(kHigh) && n > 0 && is_called(n - 1, kLow, name.substr(kHigh.size()));
+}
+
 }  // namespace
 
 Graph check_reads(const Graph& graph) {
-  for (const Output& output : graph.outputs)
-    require(!output.name.starts_with(kReserved) || is_check(output), Code::invalid_config,
-            "output '{}': names that begin with two underscores are the compiler's", output.name);
   bool any = false;
   for (const Node& node : graph.nodes) any |= std::holds_alternative<Read>(node.op);
+  for (std::size_t n = 0; n < graph.outputs.size(); n++)
+    require(!graph.outputs[n].name.starts_with(kReserved) || (any && is_of_pair(graph.outputs, n)),
+            Code::invalid_config,
+            "output '{}': names that begin with two underscores are the compiler's",
+            graph.outputs[n].name);
   return any ? Checker(graph)() : graph;
 }
 

@@ -12,7 +12,7 @@ namespace fovea::ir {
 // A graph with, for every read at a coordinate that depends on an input, outputs that are not the
 // caller's: the smallest and the largest of these coordinates. To be called before the passes. An
 // output of the caller's whose name begins with two underscores is an error (invalid_config), but
-// for these, which are made anew.
+// for pairs of such bounds, as a printed graph has them, which are made anew.
 //
 //   a = k[j = n]     →     and out __low_0_1j_a = min(i, n), out __high_0_1j_a = max(i, n)
 Graph check_reads(const Graph& graph);

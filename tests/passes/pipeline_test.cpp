@@ -298,4 +298,24 @@ TEST_CASE("pipeline: coordinates are bounded once, however often") {
   CHECK(again.kernels.size() == made.kernels.size());
 }
 
+TEST_CASE("pipeline: outputs that are called like bounds of coordinates are the user's error") {
+  const std::string reads = "axis i, n\nx : f32[i]\na : i32[n]\nb = x[i = a]\nout o = b\n";
+  for (const std::string& text :
+       {std::string("axis i\nx : f32[i]\nout __low_0_1i_a = x + 1\n"),
+        std::string("axis i\nx : f32[i]\nout __low_0_1i_a = x\nout __high_0_1i_a = x + 1\n"),
+        reads + "out __low_0_1i_b = min(n, a)\n", reads + "out __high_0_1i_b = max(n, a)\n",
+        reads + "out __bound = max(n, a)\n"}) {
+    INFO(text);
+    std::string said;
+    try {
+      run_pipeline(ir::parse(text), kTarget, {});
+    } catch (const Error& error) {
+      CHECK(error.code() == Code::invalid_config);
+      said = error.what();
+    }
+    CHECK(said.find("names that begin with two underscores are the compiler's") !=
+          std::string::npos);
+  }
+}
+
 }  // namespace fovea::passes
