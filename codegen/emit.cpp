@@ -129,11 +129,6 @@ Expr Emitter::compute(NodeId id, const ScopePtr& scope, bool annihilating) {
       [&](const TopK&) -> Expr { return invariant(false, "a top-k was not resolved"), Expr(); });
 }
 
-bool Emitter::moves_too_far(NodeId coordinate, AxisId axis) const {
-  return !is_float(graph_.node(coordinate).type.dtype) &&
-         !may_move(overflow_.reaches[coordinate], reach_of_index(graph_.axis(axis)));
-}
-
 Expr Emitter::map(NodeId id, const ScopePtr& scope, bool annihilating) {
   const Node& node = graph_.node(id);
   const Fn fn = std::get<Map>(node.op).fn;
@@ -276,7 +271,9 @@ Expr Emitter::read(NodeId id, const ScopePtr& scope, bool annihilating) {
     const NodeId coordinate = node.inputs[next++];
     const NodeId otherwise = at.otherwise ? node.inputs[next++] : kNone;
     Expr where = Halide::cast<int>(value(coordinate, scope));
-    if (moves_too_far(coordinate, at.axis)) where = hidden(where);
+    // Halide moves its terms to the bounds of the axis.
+    if (!may_move(overflow_.reaches[coordinate], reach_of_index(graph_.axis(at.axis))))
+      where = hidden(where);
     const NodeId degree = graph_.axis(at.axis).degree;
     const Expr bound = degree == kNone ? extent(at.axis) : value(degree, there);
     // What is read may be computed for all coordinates that can occur: a degree alone bounds none.

@@ -73,9 +73,6 @@ class Emitter {
   Halide::Expr with_ends(ir::NodeId id, const ScopePtr& scope, const Halide::Expr& x) const;
   Halide::Expr read(ir::NodeId id, const ScopePtr& scope, bool annihilating);
 
-  // Whether a coordinate has terms that Halide might move beyond i32, to the bounds of its axis.
-  bool moves_too_far(ir::NodeId coordinate, ir::AxisId axis) const;
-
   const ir::Graph& graph_;
   bool exact_;
   ir::Overflow overflow_;

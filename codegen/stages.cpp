@@ -65,14 +65,10 @@ class FetchAhead : public Halide::Internal::IRMutator {
   }
 
   Stmt visit(const Halide::Internal::ProducerConsumer* op) override {
-    if (op->is_producer) {
-      const std::string outer = std::exchange(producing_, op->name);
-      const Stmt result = IRMutator::visit(op);
-      producing_ = outer;
-      return result;
-    }
+    if (!op->is_producer) return IRMutator::visit(op);
+    const std::string outer = std::exchange(producing_, op->name);
     const Stmt result = IRMutator::visit(op);
-    stages_.erase(op->name);
+    producing_ = outer;
     return result;
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 #include "ir/extent.h"
@@ -190,12 +191,10 @@ std::string Variants::why_rows(const Given& given) const {
   const std::span<const passes::Specialization> all = passes::specializations();
   const std::size_t fit = fit_of(given);
   if (fit == all.size()) return {};
-  std::string rows;
+  std::set<std::string> rows;
   for (const ExtentSource& source : rows_)
-    if (const std::string here = fmt::format("{} is {}", source.name(), *source.extent(given));
-        rows.find(here) == rows.npos)
-      rows += fmt::format("{}{}", rows.empty() ? "" : ", ", here);
-  return fmt::format("{}, as {}: {}", all[fit].name, rows, all[fit].help);
+    rows.insert(fmt::format("{} is {}", source.name(), *source.extent(given)));
+  return fmt::format("{}, as {}: {}", all[fit].name, fmt::join(rows, ", "), all[fit].help);
 }
 
 }  // namespace fovea::frontend

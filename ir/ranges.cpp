@@ -158,8 +158,8 @@ Terms terms_of_map(Fn fn, Reach own, double divisor, const ReachOf& x) {
     case Fn::Mod: return divided(own);
     case Fn::Min:
     case Fn::Max: return compared(either(x(0), x(1)));
-    case Fn::Where: return both(either(x(1), x(2)));
-    case Fn::Cast: return both(either(own, x(0)));
+    case Fn::Where: return {either(x(1), x(2)), {}};
+    case Fn::Cast: return {either(own, x(0)), {}};
     default: return is_ordering(fn) ? compared(own) : both(own);
   }
 }
@@ -207,7 +207,7 @@ class Overflows {
     };
     // First the operands that are made of terms, then all but constants.
     for (const bool all : {false, true}) {
-      if (fits_i32(terms().moving) || fn == Fn::Where || fn == Fn::Cast) break;
+      if (fits_i32(terms().moving)) break;
       for (std::size_t n = 0; n < node.inputs.size(); ++n)
         if (!is_constant(node.inputs[n]) && (all || has_terms(node.inputs[n]))) opaque |= 1U << n;
     }

@@ -49,10 +49,9 @@ constexpr Replacement kShortAxes[] = {{reassociate, reassociate_short}};
 constexpr Replacement kUnfused[] = {{accept_given_kernels, drop_kernels},
                                     {fuse, partition_unfused}};
 
-constexpr Pass kTileHalf = {"tile_half", tile_half, "half as many rows to a tile"};
 constexpr Pass kDeferScaling = {"defer_scaling", defer_scaling, "store scales, not products"};
 constexpr Pass kPlanAgain = {"plan_buffers", plan_buffers, "the same for what is stored now"};
-constexpr Pass kHalfTiles[] = {kTileHalf};
+constexpr Pass kHalfTiles[] = {{"tile_half", tile_half, "half as many rows to a tile"}};
 constexpr Pass kFew[] = {{"tile_few_rows", tile_few_rows, "columns across the lanes, four rows"},
                          kDeferScaling,
                          kPlanAgain};

@@ -38,7 +38,7 @@ void add_paths(std::string_view form, std::span<const Pass> passes,
       into.push_back(std::move(path));
 }
 
-// Of all forms.
+// The paths of all passes of all forms.
 const std::vector<std::string>& all_paths() {
   static const std::vector<std::string> all = [] {
     std::vector<std::string> paths;

@@ -20,9 +20,9 @@
 #include "codegen/fingerprint.h"
 #include "codegen/lower_program.h"
 #include "ops/mechanism.h"
-#include "passes/run.h"
 #include "tests/child.h"
 #include "tests/frontend/support.h"
+#include "tests/passes/stages.h"
 
 namespace fovea::test {
 namespace {
@@ -37,11 +37,10 @@ std::filesystem::path golden(const ir::Target& target) {
 // What is compiled, by the form's name: each graph once.
 std::map<std::string, Graph> forms(const Graph& graph, const ir::Target& target) {
   std::map<std::string, Graph> all;
-  for (const passes::Form& form : passes::forms()) {
-    Graph made = passes::run_form(form, graph, target);
-    const auto is_same = [&](const auto& known) { return known.second == made; };
+  for (passes::Stage& form : passes::made_forms(graph, target)) {
+    const auto is_same = [&](const auto& known) { return known.second == form.graph; };
     if (std::ranges::none_of(all, is_same))
-      all.emplace(form == passes::Form() ? "general" : form.path(), std::move(made));
+      all.emplace(form.name.empty() ? "general" : form.name, std::move(form.graph));
   }
   return all;
 }

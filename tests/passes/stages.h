@@ -7,6 +7,7 @@
 
 #include "ir/graph.h"
 #include "ir/target.h"
+#include "passes/run.h"
 
 namespace fovea::passes {
 
@@ -17,5 +18,9 @@ struct Stage {
 
 // In order; each differs from all before it.
 std::vector<Stage> stages(const ir::Graph& graph, const ir::Target& target = ir::targets()[0]);
+
+// Every form by its path, the general one first, as code is made of it.
+std::vector<Stage> made_forms(const ir::Graph& graph, const ir::Target& target,
+                              const RunOptions& options = {});
 
 }  // namespace fovea::passes
