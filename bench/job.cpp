@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::bench {
@@ -90,7 +91,7 @@ void Job::bind(const std::map<std::string, float>& shifted) {
   const std::vector<std::int64_t> extents = ir::resolve_extents(axes, {}, sizes_);
   unsigned seed = 0;
   for (const ir::Node& node : graph_.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     const std::vector<std::int64_t> shape = shape_of(node.type.axes, extents);
     const std::int64_t count = count_of(shape);

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "tools/io/random.h"
 
@@ -37,13 +38,10 @@ ir::AxisId origin(const Graph& graph, ir::AxisId axis) {
 std::set<ir::AxisId> long_axes(const Graph& graph) {
   std::set<ir::AxisId> found;
   for (const ir::Node& node : graph.nodes) {
-    if (const auto* index = std::get_if<ir::Index>(&node.op))
-      found.insert(origin(graph, index->axis));
-    if (const auto* reduce = std::get_if<ir::Reduce>(&node.op);
-        reduce && reduce->fn != ir::ReduceFn::Sum)
+    if (const auto* index = ir::index_of(node)) found.insert(origin(graph, index->axis));
+    if (const auto* reduce = ir::reduce_of(node); reduce && reduce->fn != ir::ReduceFn::Sum)
       found.insert(origin(graph, reduce->axis));
-    if (const auto* chosen = std::get_if<ir::TopK>(&node.op))
-      found.insert(origin(graph, chosen->axis));
+    if (const auto* chosen = ir::topk_of(node)) found.insert(origin(graph, chosen->axis));
   }
   for (const std::string_view usual : {"i", "j"})
     if (const ir::AxisId axis = ir::find_axis(graph, usual); axis != ir::kNone)
@@ -53,7 +51,7 @@ std::set<ir::AxisId> long_axes(const Graph& graph) {
 
 bool is_summed(const Graph& graph, ir::AxisId axis) {
   return std::ranges::any_of(graph.nodes, [&](const ir::Node& node) {
-    const auto* reduce = std::get_if<ir::Reduce>(&node.op);
+    const auto* reduce = ir::reduce_of(node);
     return reduce && origin(graph, reduce->axis) == axis;
   });
 }
@@ -113,7 +111,7 @@ BoundProgram::BoundProgram(const Program& program, const Sizes& sizes, double mo
     bytes += 4 * elements;
   };
   for (const ir::Node& node : graph.nodes)
-    if (std::holds_alternative<ir::Input>(node.op)) count(node.type.axes);
+    if (ir::is_input(node)) count(node.type.axes);
   for (const ir::Output& output : graph.outputs) count(output.layout);
   require(bytes <= most_bytes, Code::input_too_large, "tensors of {} bytes: expected at most {}",
           bytes, most_bytes);
@@ -126,7 +124,7 @@ BoundProgram::BoundProgram(const Program& program, const Sizes& sizes, double mo
                                    graph, all, 1);
   }
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     const auto found = examples.find(input->name);
     inputs_[input->name] = found != examples.end() ? tools::from_array(found->second)

@@ -14,6 +14,7 @@ install(DIRECTORY frontend/fovea DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_M
 foreach(header build error geometry graph interpret target tensor text)
   install(FILES ir/${header}.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/ir)
 endforeach()
+install(FILES runtime/types.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/fovea/runtime)
 
 configure_package_config_file(cmake/fovea-config.cmake.in ${PROJECT_BINARY_DIR}/fovea-config.cmake
   INSTALL_DESTINATION ${package})

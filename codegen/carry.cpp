@@ -452,7 +452,7 @@ CarryFunctions lower_carry(TiledContext& context) {
     axes.insert(axes.end(), state->features.begin(), state->features.end());
     const int buffer =
         context.add({context.source.name + ".carried" + std::to_string(sum.reduction),
-                     runtime::Buffer::Role::scratch, runtime::Type::f32, context.sizes(axes)});
+                     runtime::Buffer::Role::scratch, runtime::Dtype::F32, context.sizes(axes)});
     all.push_back({sum, &*state, buffer});
     result.buffers.push_back(buffer);
   }

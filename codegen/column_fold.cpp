@@ -6,6 +6,7 @@
 #include <set>
 
 #include "codegen/row_sum.h"
+#include "ir/query.h"
 
 namespace fovea::codegen {
 namespace {
@@ -35,19 +36,17 @@ class Columns {
   }
 
   std::optional<Special> operator()() {
-    const Reduce* reduce = std::get_if<Reduce>(&node_.op);
-    const Scan* scan = std::get_if<Scan>(&node_.op);
     // What is in memory is copied, not computed again from what may no longer be there.
     if (source_.leaves[static_cast<std::size_t>(result_.node)]) return std::nullopt;
-    if (!scan && !(reduce && reduce->fn != ReduceFn::ArgMax)) return std::nullopt;
-    axis_ = scan ? scan->axis : reduce->axis;
+    if (!is_fold(node_) || chooses_places(node_)) return std::nullopt;
+    axis_ = folded_axis(node_);
     if (!lies_in_rows()) return std::nullopt;
     for (auto axis = result_.place.layout.rbegin(); axis != result_.place.layout.rend(); ++axis)
       vars_.push_back(var(*axis));
-    if (scan)
-      run();
-    else
+    if (const Reduce* reduce = reduce_of(node_))
       fold(reduce->fn);
+    else
+      run();
     promise(out_.output_buffer(), signature_.fixed_extents(result_.place), false);
     signature_.add_result(result_.place.buffer);
     return Special{out_, static_cast<int>(result_.place.layout.size()) - 1};

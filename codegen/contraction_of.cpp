@@ -6,17 +6,12 @@
 
 #include "codegen/contraction.h"
 #include "ir/contraction.h"
+#include "ir/query.h"
 
 namespace fovea::codegen {
 namespace {
 
 using namespace ir;
-
-bool is_fold(const Graph& graph, NodeId id) {
-  const Op& op = graph.node(id).op;
-  return std::holds_alternative<Scan>(op) || std::holds_alternative<TopK>(op) ||
-         (std::holds_alternative<Reduce>(op) && !is_multiple(graph, id));
-}
 
 // Folds that a value is a function of at its own point; nothing if it needs others elsewhere.
 std::optional<std::set<NodeId>> folds_at_point(const Graph& graph, NodeId root,
@@ -28,12 +23,12 @@ std::optional<std::set<NodeId>> folds_at_point(const Graph& graph, NodeId root,
     const auto [id, moved] = stack.back();
     stack.pop_back();
     if (leaves[static_cast<std::size_t>(id)] || !seen.emplace(id, moved).second) continue;
-    if (is_fold(graph, id)) {
+    if (is_single_fold(graph, id)) {
       if (moved) return std::nullopt;
       found.insert(id);
       continue;
     }
-    const bool maps = std::holds_alternative<Map>(graph.node(id).op);
+    const bool maps = is_map(graph.node(id));
     for (const NodeId input : graph.node(id).inputs) stack.emplace_back(input, moved || !maps);
   }
   return found;
@@ -71,8 +66,8 @@ std::optional<SumOfProducts> sum_of_products(const Source& source, const Result&
   for (const Factor& factor : product.factors) {
     const Node& of = graph.node(factor.node);
     if (has_fold(graph, factor.node, source.leaves)) return std::nullopt;
-    if (const Constant* c = std::get_if<Constant>(&of.op))
-      found.scale = factor.inverted ? found.scale / c->value : found.scale * c->value;
+    if (const auto c = number_of(of))
+      found.scale = factor.inverted ? found.scale / *c : found.scale * *c;
     else
       (of.type.has(found.x) ? found.b : found.a).push_back(factor);
   }

@@ -8,6 +8,7 @@
 #include "codegen/enclosed.h"
 #include "codegen/multiply_adds.h"
 #include "ir/deciding.h"
+#include "ir/query.h"
 #include "ir/ranges.h"
 #include "ir/region.h"
 #include "ir/require.h"
@@ -32,8 +33,7 @@ bool is_decision(const Node& node, Fn fn) {
 // what is done for NaN there.
 bool is_whole(const Graph& graph, const Node& node) {
   const auto is_real = [&](NodeId id) { return is_float(graph.node(id).type.dtype); };
-  return std::holds_alternative<Map>(node.op) && !is_float(node.type.dtype) &&
-         std::ranges::none_of(node.inputs, is_real);
+  return is_map(node) && !is_float(node.type.dtype) && std::ranges::none_of(node.inputs, is_real);
 }
 
 // How many decisions arithmetic makes, those used again counted again.
@@ -97,8 +97,7 @@ Expr Emitter::value(NodeId id, const ScopePtr& scope, bool annihilating) {
     result = compute(id, scope, annihilating);
   else if (graph_.node(id).type.dtype == Dtype::Bool)
     scope->confined.insert(id);
-  if (decides(id) && std::holds_alternative<Map>(graph_.node(id).op) &&
-      result.type() == Halide::Float(32))
+  if (decides(id) && is_map(graph_.node(id)) && result.type() == Halide::Float(32))
     result = rounded(result);
   return scope->memo[key] = result;
 }

@@ -6,6 +6,7 @@
 
 #include "codegen/lengths.h"
 #include "codegen/tiled.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::codegen {
@@ -89,7 +90,7 @@ Function lower_evaluate(TiledContext& context) {
   context.open(emitter, signature);
   emitter.resolve = [&](NodeId id, const ScopePtr& scope) {
     if (context.source.leaves[id]) return signature.load(id, scope, {kernel.row});
-    const Reduce* reduce = std::get_if<Reduce>(&graph.node(id).op);
+    const Reduce* reduce = reduce_of(graph.node(id));
     if (!reduce || is_multiple(graph, id)) return Expr();
     return inline_fold(emitter, id, graph, scope);
   };

@@ -9,6 +9,7 @@
 
 #include "codegen/asserts.h"
 #include "codegen/tiled.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -61,7 +62,7 @@ class Finish {
     for (const State& state : context_.states)
       if (state.reduction->node == id)
         return context_.state_value(state, signature_, emitter_, scope, r);
-    const bool folds = std::holds_alternative<Reduce>(graph_.node(id).op);
+    const bool folds = is_reduce(graph_.node(id));
     if (!of_masks_ || !folds || is_multiple(graph_, id)) return {};
     return inline_fold(emitter_, id, graph_, scope);
   }
@@ -121,8 +122,7 @@ class Finish {
   std::vector<NodeId> conditions_of(NodeId maximum) const {
     std::vector<NodeId> conditions;
     const std::function<void(NodeId)> add = [&](NodeId id) {
-      const auto* map = std::get_if<Map>(&graph_.node(id).op);
-      const bool is_both = map && map->fn == Fn::And && !context_.source.leaves[id];
+      const bool is_both = is_map(graph_.node(id), Fn::And) && !context_.source.leaves[id];
       if (!is_both) return conditions.push_back(id);
       for (const NodeId input : graph_.node(id).inputs) add(input);
     };
@@ -141,12 +141,10 @@ class Finish {
     while (const auto at = todo.next()) {
       const Node& node = graph_.node(*at);
       if (context_.source.leaves[*at]) continue;
-      const auto* reduce = std::get_if<Reduce>(&node.op);
+      const auto* reduce = reduce_of(node);
       const bool folds = reduce && !is_float(node.type.dtype) && reduce->fn != ReduceFn::ArgMax &&
                          reduce->axis != row_ && reduce->axis != context_.kernel.column;
-      if (!folds && !std::holds_alternative<Map>(node.op) &&
-          !std::holds_alternative<Index>(node.op) && !std::holds_alternative<Constant>(node.op))
-        return false;
+      if (!folds && !is_pointwise(node)) return false;
       todo.add(node.inputs);
     }
     return true;
@@ -203,7 +201,7 @@ class Finish {
     const std::vector<AxisId> axes =
         shared_ == kNone ? std::vector<AxisId>{row_} : std::vector<AxisId>{shared_, row_};
     const int doubt = context_.add({context_.source.name + ".doubt", runtime::Buffer::Role::scratch,
-                                    runtime::Type::i32, context_.sizes(axes)});
+                                    runtime::Dtype::I32, context_.sizes(axes)});
     const Var r("r"), m("m");
     const ScopePtr scope = context_.scope(emitter_, signature_, r);
     if (shared_ != kNone) scope->at[shared_] = first_member_ + m;

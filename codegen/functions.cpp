@@ -1,5 +1,6 @@
 #include <Halide.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -26,6 +27,8 @@ using Halide::reinterpret;
 using Halide::select;
 using ir::Dtype;
 using ir::Fn;
+using runtime::DtypeKind;
+using runtime::DtypeRow;
 
 bool is_float(const Expr& x) { return x.type().is_float(); }
 Expr like(const Expr& x, double value) { return Halide::Internal::make_const(x.type(), value); }
@@ -62,17 +65,19 @@ Expr to_integer(const Expr& x, double low, double high) {
   return select(inside, whole, x >= like(x, high), int(high), x <= like(x, low), int(low), 0);
 }
 
+// The type by which Halide knows a real.
+Halide::Type real_type(const DtypeRow& row) {
+  return row.max_exponent == 127 && row.bits == 16 ? Halide::BFloat(16) : Halide::Float(row.bits);
+}
+
 Expr to_storage(const Expr& x, Dtype to, bool exact) {
   const Halide::Type real = exact ? Halide::Float(64) : Halide::Float(32);
-  switch (to) {
-    case Dtype::F32: return cast(real, x);
-    case Dtype::BF16: return cast(real, cast<float>(cast(Halide::BFloat(16), cast<float>(x))));
-    case Dtype::F16: return cast(real, cast<float>(cast(Halide::Float(16), cast<float>(x))));
-    case Dtype::I32: return to_integer(x, -2147483648.0, 2147483647.0);
-    case Dtype::U8: return to_integer(x, 0, 255);
-    case Dtype::I8: return to_integer(x, -128, 127);
-    case Dtype::I4: return to_integer(x, -8, 7);
-    case Dtype::Bool: return truth(x);
+  if (to == Dtype::F32) return cast(real, x);
+  const DtypeRow& row = runtime::row(to);
+  switch (row.kind) {
+    case DtypeKind::real: return cast(real, cast<float>(cast(real_type(row), cast<float>(x))));
+    case DtypeKind::integer: return to_integer(x, row.min, row.max);
+    case DtypeKind::truth: return truth(x);
   }
   return x;
 }
@@ -239,55 +244,55 @@ Expr apply(Fn fn, std::vector<Expr> x, Dtype to, bool exact) {
 }
 
 Halide::Type stored_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::F32: return Halide::Float(32);
-    case Dtype::BF16:
-    case Dtype::F16: return Halide::UInt(16);
-    case Dtype::I32: return Halide::Int(32);
-    case Dtype::I8: return Halide::Int(8);
-    case Dtype::U8:
-    case Dtype::I4:
-    case Dtype::Bool: return Halide::UInt(8);
-  }
-  return {};
+  const DtypeRow& row = runtime::row(dtype);
+  const int bits = std::max(row.bits, 8);
+  if (row.kind == DtypeKind::real) return bits == 32 ? Halide::Float(32) : Halide::UInt(bits);
+  return row.min < 0 && row.bits == bits ? Halide::Int(bits) : Halide::UInt(bits);
 }
 
+namespace {
+
+Expr decode_real(const DtypeRow& row, const Expr& raw) {
+  if (row.bits == 32) return raw;
+  const Expr wide = cast<std::uint32_t>(raw);
+  // With the exponents of f32 it is an f32 without its last bits.
+  if (row.max_exponent == 127) return reinterpret<float>(wide << (32 - row.bits));
+  // The bits, moved, are the value times a power of two, exact with subnormals; then infinity.
+  const std::uint32_t sign_bit = 1U << (row.bits - 1),
+                      infinity = sign_bit - (1U << (row.digits - 1));
+  const Expr sign = (wide & sign_bit) << (32 - row.bits), rest = wide & (sign_bit - 1);
+  const Expr moved = rest << (24 - row.digits);
+  const Expr finite = reinterpret<float>(moved) * std::ldexp(1.0F, 127 - row.max_exponent);
+  const Expr special = reinterpret<float>(moved | 0x7f800000u);
+  const Expr size = select(rest >= cast<std::uint32_t>(Expr(infinity)), special, finite);
+  return reinterpret<float>(reinterpret<std::uint32_t>(size) | sign);
+}
+
+}  // namespace
+
 Expr decode(Dtype dtype, Expr raw, Expr coordinate) {
-  switch (dtype) {
-    case Dtype::F32:
-    case Dtype::I32: return raw;
-    case Dtype::BF16: return reinterpret<float>(cast<std::uint32_t>(raw) << 16);
-    case Dtype::F16: {
-      // The bits of the half, moved, are the value times 2^-112, exact with subnormals; then infinity.
-      const Expr wide = cast<std::uint32_t>(raw);
-      const Expr sign = (wide & 0x8000u) << 16, rest = wide & 0x7fffu;
-      const Expr finite = reinterpret<float>(rest << 13) * 5.192296858534828e33f;
-      const Expr special = reinterpret<float>((rest << 13) | 0x7f800000u);
-      return reinterpret<float>(reinterpret<std::uint32_t>(select(
-                                    rest >= Halide::cast<std::uint32_t>(0x7c00), special, finite)) |
-                                sign);
-    }
-    case Dtype::U8:
-    case Dtype::I8: return cast<int>(raw);
-    case Dtype::I4: {
-      const Expr nibble = (cast<int>(raw) >> ((coordinate & 1) * 4)) & 15;
-      return (nibble ^ 8) - 8;
-    }
-    case Dtype::Bool: return raw != cast<std::uint8_t>(0);
+  const DtypeRow& row = runtime::row(dtype);
+  switch (row.kind) {
+    case DtypeKind::real: return decode_real(row, raw);
+    case DtypeKind::integer: break;
+    case DtypeKind::truth: return raw != cast<std::uint8_t>(0);
   }
-  return raw;
+  if (!runtime::is_packed(dtype)) return row.bits == 32 ? raw : cast<int>(raw);
+  const Expr nibble = (cast<int>(raw) >> ((coordinate & 1) * 4)) & 15;
+  return (nibble ^ 8) - 8;
 }
 
 Expr encode(Dtype dtype, Expr value) {
-  switch (dtype) {
-    case Dtype::F32: return cast<float>(value);
-    case Dtype::BF16:
-      return reinterpret<std::uint16_t>(cast(Halide::BFloat(16), cast<float>(value)));
-    case Dtype::F16: return reinterpret<std::uint16_t>(cast(Halide::Float(16), cast<float>(value)));
-    case Dtype::I4: return cast<std::uint8_t>(cast<int>(value) & 15);
-    case Dtype::Bool: return cast<std::uint8_t>(select(value, 1, 0));
-    default: return cast(stored_type(dtype), value);
+  const DtypeRow& row = runtime::row(dtype);
+  switch (row.kind) {
+    case DtypeKind::real:
+      if (row.bits == 32) return cast<float>(value);
+      return reinterpret<std::uint16_t>(cast(real_type(row), cast<float>(value)));
+    case DtypeKind::integer: break;
+    case DtypeKind::truth: return cast<std::uint8_t>(select(value, 1, 0));
   }
+  if (runtime::is_packed(dtype)) return cast<std::uint8_t>(cast<int>(value) & 15);
+  return cast(stored_type(dtype), value);
 }
 
 }  // namespace fovea::codegen

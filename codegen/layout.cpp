@@ -6,6 +6,7 @@
 
 #include "ir/checks.h"
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
 
@@ -63,7 +64,7 @@ bool is_side_by_side(const Graph& graph, NodeId id, AxisId axis, const Placement
   if (!node.type.has(axis)) return true;
   if (const auto place = places.find(id); place != places.end())
     return place->second.layout.back() == axis;
-  if (!std::holds_alternative<Map>(node.op)) return false;
+  if (!is_map(node)) return false;
   return std::ranges::all_of(
       node.inputs, [&](NodeId input) { return is_side_by_side(graph, input, axis, places); });
 }
@@ -107,7 +108,7 @@ class Declaration {
 
  private:
   Place place(const std::string& name, Buffer::Role role, std::vector<AxisId> layout, Dtype dtype) {
-    Buffer buffer{name, role, runtime_type(dtype), {}, -1};
+    Buffer buffer{name, role, dtype, {}, -1};
     for (const AxisId axis : layout) buffer.shape.push_back(extent_size(axis));
     all_.buffers.push_back(std::move(buffer));
     return {static_cast<int>(all_.buffers.size()) - 1, dtype, std::move(layout)};
@@ -116,7 +117,7 @@ class Declaration {
   void inputs() {
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
       const Node& node = graph_.node(id);
-      if (const Input* input = std::get_if<Input>(&node.op))
+      if (const Input* input = input_of(node))
         all_.places[id] = place(input->name, Buffer::Role::input, node.type.axes, node.type.dtype);
     }
   }
@@ -184,20 +185,6 @@ class Declaration {
 };
 
 }  // namespace
-
-runtime::Type runtime_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::F32: return runtime::Type::f32;
-    case Dtype::BF16: return runtime::Type::bf16;
-    case Dtype::F16: return runtime::Type::f16;
-    case Dtype::I32: return runtime::Type::i32;
-    case Dtype::U8: return runtime::Type::u8;
-    case Dtype::I8: return runtime::Type::i8;
-    case Dtype::I4: return runtime::Type::i4;
-    case Dtype::Bool: return runtime::Type::boolean;
-  }
-  return runtime::Type::f32;
-}
 
 Layout lay_out(const Graph& graph) { return Declaration(graph)(); }
 

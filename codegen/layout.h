@@ -10,8 +10,6 @@
 
 namespace fovea::codegen {
 
-runtime::Type runtime_type(ir::Dtype dtype);
-
 // Where a node lies in memory. Symbols of the program are the graph's axes, by AxisId.
 struct Place {
   int buffer = -1;                   // of runtime::Program

@@ -13,6 +13,7 @@
 #include "codegen/lower.h"
 #include "codegen/predicate.h"
 #include "ir/checks.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/worklist.h"
 
@@ -21,6 +22,8 @@ namespace {
 
 using namespace ir;
 using runtime::Buffer;
+using runtime::Check;
+using runtime::Plain;
 using runtime::Step;
 using runtime::Tiled;
 
@@ -58,7 +61,7 @@ class Lowering {
     std::vector<ReadCheck> checks = read_checks(graph_);
     std::set<NodeId> there;
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++)
-      if (std::holds_alternative<Input>(graph_.node(id).op)) there.insert(id);
+      if (is_input(graph_.node(id))) there.insert(id);
     check(checks, there);
     for (const Kernel& kernel : graph_.kernels) {
       timed(kernel.name, [&] { return kernel.row == kNone ? plain(kernel) : tiled(kernel); });
@@ -132,18 +135,18 @@ class Lowering {
     const std::string name = symbol(kernel.name, "");
     Step step;
     step.name = kernel.name;
-    step.kind = Step::Kind::plain;
+    Plain plain;
     const Source from = source(kernel, name);
     const Function function = kernel.column == kNone ? lower_plain(from, results_of(kernel), false)
-                                                     : walk(kernel, from, step.plain.cuttable);
+                                                     : walk(kernel, from, plain.cuttable);
     const int separable = separable_dimensions(kernel.results[0]);
-    if (kernel.column == kNone) step.plain.cuttable = std::min(function.cuttable, separable);
-    step.plain.call.arguments = emit(function, name);
-    for (const NodeId id : kernel.results)
-      step.plain.results.push_back(layout_.places.at(id).buffer);
-    step.plain.divisible = kernel.results.size() == 1 && separable > 0;
-    step.plain.excludes =
+    if (kernel.column == kNone) plain.cuttable = std::min(function.cuttable, separable);
+    plain.call.arguments = emit(function, name);
+    for (const NodeId id : kernel.results) plain.results.push_back(layout_.places.at(id).buffer);
+    plain.divisible = kernel.results.size() == 1 && separable > 0;
+    plain.excludes =
         kernel.results.size() == 1 && kernel.column == kNone && excludes(kernel.results[0], from);
+    step.work = std::move(plain);
     return step;
   }
 
@@ -166,11 +169,8 @@ class Lowering {
   // Along how many of its slowest dimensions pieces of a result can be computed alone.
   int separable_dimensions(NodeId id) const {
     const std::vector<AxisId>& layout = layout_.places.at(id).layout;
-    const Op& op = graph_.node(id).op;
-    AxisId whole = kNone;
-    if (const Scan* scan = std::get_if<Scan>(&op)) whole = scan->axis;
-    if (const TopK* topk = std::get_if<TopK>(&op)) whole = topk->into;
-    return static_cast<int>(std::ranges::find(layout, whole) - layout.begin());
+    const AxisId ordered = ordered_axis(graph_.node(id));
+    return static_cast<int>(std::ranges::find(layout, ordered) - layout.begin());
   }
 
   Step tiled(const Kernel& kernel) {
@@ -183,8 +183,7 @@ class Lowering {
     });
     Step step;
     step.name = kernel.name;
-    step.kind = Step::Kind::tiled;
-    Tiled& loop = step.tiled;
+    Tiled& loop = step.work.emplace<Tiled>();
     loop.batch.assign(region.batch.begin(), region.batch.end());
     loop.rows = kernel.row;
     loop.columns = kernel.column;
@@ -257,12 +256,13 @@ class Lowering {
   Step copy(const Copy& copy) {
     Step step;
     step.name = copy.name + "_copy";
-    step.kind = Step::Kind::plain;
     const std::string name = symbol(step.name, "");
-    step.plain.call.arguments =
+    Plain plain;
+    plain.call.arguments =
         emit(lower_plain(source({}, name), {{copy.node, copy.place}}, false), name);
-    step.plain.results.push_back(copy.place.buffer);
-    step.plain.divisible = !copy.place.layout.empty();
+    plain.results.push_back(copy.place.buffer);
+    plain.divisible = !copy.place.layout.empty();
+    step.work = std::move(plain);
     return step;
   }
 
@@ -271,10 +271,9 @@ class Lowering {
     std::erase_if(checks, [&](const ReadCheck& each) {
       if (!there.contains(each.low) || !there.contains(each.high)) return false;
       Step step;
-      step.kind = Step::Kind::check;
       step.name = "check" + std::to_string(result_.program.steps.size());
-      step.check = {layout_.places.at(each.low).buffer, layout_.places.at(each.high).buffer,
-                    each.axis, each.what};
+      step.work = Check{layout_.places.at(each.low).buffer, layout_.places.at(each.high).buffer,
+                        each.axis, each.what};
       add(std::move(step), {});
       return true;
     });
@@ -305,14 +304,16 @@ void for_each_call(runtime::Program& program,
     const auto call = [&](runtime::Call& each, std::string_view part) {
       if (!each.arguments.empty()) visit(each, prefix + std::string(part));
     };
-    call(step.plain.call, "");
-    call(step.tiled.prepare, "_prepare");
-    call(step.tiled.step, "");
-    call(step.tiled.revisit, "_revisit");
-    call(step.tiled.finish, "_finish");
-    call(step.tiled.mask.evaluate, "_evaluate");
-    call(step.tiled.absorb, "_absorb");
-    call(step.tiled.recall, "_recall");
+    if (auto* plain = std::get_if<Plain>(&step.work)) call(plain->call, "");
+    auto* tiled = std::get_if<Tiled>(&step.work);
+    if (!tiled) continue;
+    call(tiled->prepare, "_prepare");
+    call(tiled->step, "");
+    call(tiled->revisit, "_revisit");
+    call(tiled->finish, "_finish");
+    call(tiled->mask.evaluate, "_evaluate");
+    call(tiled->absorb, "_absorb");
+    call(tiled->recall, "_recall");
   }
 }
 

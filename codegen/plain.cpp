@@ -10,6 +10,7 @@
 #include "codegen/column_fold.h"
 #include "codegen/lower.h"
 #include "codegen/row_sum.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/worklist.h"
 
@@ -21,11 +22,6 @@ using Halide::Func;
 using Halide::RDom;
 using Halide::Var;
 using namespace ir;
-
-bool is_fold(const Node& node) {
-  return std::holds_alternative<Reduce>(node.op) || std::holds_alternative<Scan>(node.op) ||
-         std::holds_alternative<TopK>(node.op);
-}
 
 Expr lowest(const Halide::Type& type) {
   return type.is_float()
@@ -97,7 +93,7 @@ class Nest {
   Expr resolve(NodeId id, const ScopePtr& scope) {
     if (source_.leaves[id]) return signature_.load(id, scope, {});
     const Node& node = graph_.node(id);
-    if (!is_fold(node) || is_multiple(graph_, id)) return {};
+    if (!is_single_fold(graph_, id)) return {};
     if (!users_.empty())
       users_.back()->insert(id);
     else
@@ -106,7 +102,7 @@ class Nest {
     std::vector<Expr> at;
     for (const AxisId axis : fold.axes) at.push_back(scope->at[axis]);
     const Func& func = fold.func;
-    const bool indices = !std::holds_alternative<Scan>(node.op) && func.outputs() > 1;
+    const bool indices = !is_scan(node) && func.outputs() > 1;
     return indices ? Expr(func(at)[1]) : Expr(func(at));
   }
 
@@ -145,10 +141,8 @@ class Nest {
   }
 
   Expr term(const Node& node, const ScopePtr& scope, AxisId axis, const Expr& at, bool sum) {
-    const Dtype dtype =
-        std::holds_alternative<Reduce>(node.op) && std::get<Reduce>(node.op).fn == ReduceFn::ArgMax
-            ? graph_.node(node.inputs[0]).type.dtype
-            : node.type.dtype;
+    const Dtype dtype = is_reduce(node, ReduceFn::ArgMax) ? graph_.node(node.inputs[0]).type.dtype
+                                                          : node.type.dtype;
     const Halide::Type type = emitter_.type(dtype);
     const Expr x =
         Halide::cast(type, emitter_.value(node.inputs[0], emitter_.with(scope, axis, at), sum));
@@ -306,7 +300,7 @@ class Nest {
     for (const auto& [id, by] : users) {
       if (by.size() != 1 || direct_.contains(id) || whole_.contains(id)) continue;
       const Node& user = graph_.node(*by.begin());
-      const Reduce* reduce = std::get_if<Reduce>(&user.op);
+      const Reduce* reduce = reduce_of(user);
       if (reduce && graph_.node(id).type.has(reduce->axis)) in_loop.insert(id);
     }
     std::vector<AxisId> shared(place.layout.rbegin(), place.layout.rend());
@@ -321,7 +315,7 @@ class Nest {
     const bool single =
         folds_.size() == 1 &&
         graph_.node(result_).type.axes.size() == folds_.begin()->second.axes.size() &&
-        direct_.contains(result_) && !std::holds_alternative<TopK>(graph_.node(result_).op);
+        direct_.contains(result_) && !is_topk(graph_.node(result_));
     if (!single) order_out(out, place, shared);
     for (auto& [id, fold] : folds_) {
       if (in_loop.contains(id)) {
@@ -342,12 +336,7 @@ class Nest {
   }
 
   // Whether the fold runs along the axis itself, so that a piece of it cannot be computed alone.
-  bool is_walked(NodeId id, AxisId axis) const {
-    const Node& node = graph_.node(id);
-    if (const Scan* scan = std::get_if<Scan>(&node.op)) return scan->axis == axis;
-    if (const TopK* topk = std::get_if<TopK>(&node.op)) return topk->into == axis;
-    return false;
-  }
+  bool is_walked(NodeId id, AxisId axis) const { return ordered_axis(graph_.node(id)) == axis; }
 
   void order_out(Func out, const Place& place, const std::vector<AxisId>& shared) const {
     std::vector<Halide::VarOrRVar> order;
@@ -400,7 +389,7 @@ class Nest {
 
   // A running sum goes from row to row, not down one column of them after the other.
   void run(Fold& fold) {
-    const Scan* scan = std::get_if<Scan>(&graph_.node(fold.id).op);
+    const Scan* scan = scan_of(graph_.node(fold.id));
     if (!scan || fold.axes.front() == scan->axis) return;
     fold.func.update().reorder(std::vector<Halide::VarOrRVar>{var(fold.axes.front()), fold.r});
   }
@@ -463,8 +452,7 @@ class Nest {
       const Node& node = graph_.node(*id);
       if (source_.leaves[*id] || !node.type.has(axis)) continue;
       if (is_fold(node)) return false;
-      if (const Map* map = std::get_if<Map>(&node.op); map && is_transcendental(map->fn))
-        return true;
+      if (const Map* map = map_of(node); map && is_transcendental(map->fn)) return true;
       todo.add(node.inputs);
     }
     return false;
@@ -482,7 +470,7 @@ class Nest {
         if (std::ranges::find(layout, axis) != layout.end() && layout.back() != axis) return false;
         continue;
       }
-      if (std::holds_alternative<Read>(node.op)) {
+      if (is_read(node)) {
         for (std::size_t n = 1; n < node.inputs.size(); n++)
           if (graph_.node(node.inputs[n]).type.has(axis)) return false;
       }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ir/carry.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::codegen {
@@ -174,7 +175,7 @@ void Plane::find_contractions(NodeId id, bool root, std::set<NodeId>& found,
   if (const auto exponent = stabilised(graph_, id);
       exponent && followed(exponent->maximum) && !revisit_)
     return;
-  const bool fold = std::holds_alternative<Reduce>(node.op);
+  const bool fold = is_reduce(node);
   // What other kernels compute too is computed as a whole.
   const bool whole = !root && context_.alike[static_cast<std::size_t>(id)];
   if ((fold || whole) && inside) {
@@ -313,8 +314,8 @@ void Plane::find_masks(NodeId id, bool root, std::set<NodeId>& into, std::set<No
   if (!seen.insert(id).second || context_.source.leaves[id] || !on_plane(id)) return;
   if (!root && panel_of(id)) return;
   const Node& node = graph_.node(id);
-  if (std::holds_alternative<Reduce>(node.op)) return;
-  if (as_map(node, Fn::Where) && when_clear(node.inputs[0])) into.insert(node.inputs[0]);
+  if (is_reduce(node)) return;
+  if (is_map(node, Fn::Where) && when_clear(node.inputs[0])) into.insert(node.inputs[0]);
   for (const NodeId input : node.inputs) find_masks(input, false, into, seen);
 }
 
@@ -363,14 +364,13 @@ void Plane::add_summands(NodeId id, bool root, double scale, Summands& into) con
   const Node& node = graph_.node(id);
   const bool whole = context_.source.leaves[id] || assumed_.contains(id) || !on_plane(id) ||
                      !is_float(node.type.dtype) || (!root && panel_of(id));
-  const auto* reduce = std::get_if<Reduce>(&node.op);
-  if (!whole && reduce && reduce->fn == ReduceFn::Sum) {
+  if (!whole && is_reduce(node, ReduceFn::Sum)) {
     into.contractions.emplace_back(id, scale);
-  } else if (!whole && as_map(node, Fn::Neg)) {
+  } else if (!whole && is_map(node, Fn::Neg)) {
     add_summands(node.inputs[0], false, -scale, into);
-  } else if (!whole && (as_map(node, Fn::Add) || as_map(node, Fn::Sub))) {
+  } else if (!whole && (is_map(node, Fn::Add) || is_map(node, Fn::Sub))) {
     add_summands(node.inputs[0], false, scale, into);
-    add_summands(node.inputs[1], false, as_map(node, Fn::Sub) ? -scale : scale, into);
+    add_summands(node.inputs[1], false, is_map(node, Fn::Sub) ? -scale : scale, into);
   } else {
     into.others.emplace_back(id, scale);
   }
@@ -412,8 +412,8 @@ Expr Plane::product_term(NodeId id, double scale, std::vector<Expr>& guards) {
   if (product.negative) scale = -scale;
   std::vector<Factor> factors;
   for (const Factor& factor : product.factors) {
-    if (const Constant* c = std::get_if<Constant>(&graph_.node(factor.node).op))
-      scale = factor.inverted ? scale / c->value : scale * c->value;
+    if (const auto c = number_of(graph_.node(factor.node)))
+      scale = factor.inverted ? scale / *c : scale * *c;
     else
       factors.push_back(factor);
   }

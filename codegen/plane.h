@@ -15,6 +15,7 @@
 
 #include "codegen/stages.h"
 #include "codegen/tiled.h"
+#include "ir/query.h"
 
 namespace fovea::codegen {
 
@@ -65,11 +66,6 @@ struct Pieces {
   Halide::Expr n;
   Halide::Expr j = Halide::Var("j");
 };
-
-inline const ir::Map* as_map(const ir::Node& node, ir::Fn fn) {
-  const auto* map = std::get_if<ir::Map>(&node.op);
-  return map && map->fn == fn ? map : nullptr;
-}
 
 class Plane {
  public:

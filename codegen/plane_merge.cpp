@@ -21,9 +21,9 @@ void Plane::keep(State state, const Func& fold) {
   state.buffer =
       context_.add({context_.source.name + ".state" + std::to_string(state.reduction->node),
                     runtime::Buffer::Role::scratch,
-                    node.type.dtype == Dtype::Bool ? runtime::Type::boolean
-                    : is_float(node.type.dtype)    ? runtime::Type::f32
-                                                   : runtime::Type::i32,
+                    node.type.dtype == Dtype::Bool ? runtime::Dtype::Bool
+                    : is_float(node.type.dtype)    ? runtime::Dtype::F32
+                                                   : runtime::Dtype::I32,
                     context_.sizes(context_.state_axes(state))});
   context_.states.push_back(std::move(state));
   folds_.push_back(fold);

@@ -7,6 +7,7 @@
 
 #include "codegen/plane.h"
 #include "ir/error.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -47,17 +48,17 @@ Expr Plane::resolve(NodeId id, const ScopePtr& scope) {
   const Node& node = graph_.node(id);
   if (on_plane(id) && id != defining_)
     if (const PanelKey* key = panel_of(id)) return call(panel(*key), scope, key->scale);
-  if (as_map(node, Fn::Where)) return branch(node, scope);
+  if (is_map(node, Fn::Where)) return branch(node, scope);
   if (!on_plane(id)) return {};
-  if (std::holds_alternative<Reduce>(node.op)) return scaled_contraction(id, 1, scope);
+  if (is_reduce(node)) return scaled_contraction(id, 1, scope);
   if (const auto exponent = stabilised(graph_, id); exponent && followed(exponent->maximum))
     return exp2_below(stable_argument(*exponent, scope));
-  if (as_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], std::numbers::log2e, scope));
-  if (as_map(node, Fn::Exp2)) return exp2_any(scaled(node.inputs[0], 1, scope));
-  if (as_map(node, Fn::Sigmoid))
+  if (is_map(node, Fn::Exp)) return exp2_any(scaled(node.inputs[0], std::numbers::log2e, scope));
+  if (is_map(node, Fn::Exp2)) return exp2_any(scaled(node.inputs[0], 1, scope));
+  if (is_map(node, Fn::Sigmoid))
     return 1.f / (1.f + exp2_any(scaled(node.inputs[0], -std::numbers::log2e, scope)));
-  if (as_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
-  if (is_float(node.type.dtype) && (as_map(node, Fn::Add) || as_map(node, Fn::Sub)))
+  if (is_map(node, Fn::Mul) && is_float(node.type.dtype)) return scaled(id, 1, scope);
+  if (is_float(node.type.dtype) && (is_map(node, Fn::Add) || is_map(node, Fn::Sub)))
     return chained(id, 1, scope);
   return {};
 }
@@ -123,7 +124,7 @@ Expr Plane::scaled(NodeId id, double factor, const ScopePtr& scope) {
 // With the factor folded into constants, packed rows and contractions.
 Expr Plane::multiple(NodeId id, double factor, const ScopePtr& scope) {
   const Node& node = graph_.node(id);
-  const auto constant = [&](NodeId n) { return std::get_if<Constant>(&graph_.node(n).op); };
+  const auto constant = [&](NodeId n) { return constant_of(graph_.node(n)); };
   const auto times = [&](const Expr& x) {
     const Expr real = Halide::cast<float>(x);
     return factor == 1 ? real : real * float(factor);
@@ -140,37 +141,36 @@ Expr Plane::multiple(NodeId id, double factor, const ScopePtr& scope) {
       return call(panel(*key), scope, 1);
     return times(emitter_.value(id, scope));
   }
-  if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
-      reduce && reduce->fn == ReduceFn::Sum && is_float(node.type.dtype))
+  if (is_reduce(node, ReduceFn::Sum) && is_float(node.type.dtype))
     return scaled_contraction(id, factor, scope);
-  if (as_map(node, Fn::Mul)) {
+  if (is_map(node, Fn::Mul)) {
     for (const int n : {0, 1})
       if (const Constant* c = constant(node.inputs[1 - n]))
         return scaled(node.inputs[n], factor * c->value, scope);
     return Halide::cast<float>(scaled(node.inputs[0], factor, scope)) *
            Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
-  if (as_map(node, Fn::Div)) {
+  if (is_map(node, Fn::Div)) {
     if (const Constant* c = constant(node.inputs[1]))
       return scaled(node.inputs[0], factor / c->value, scope);
     return scaled(node.inputs[0], factor, scope) /
            Halide::cast<float>(emitter_.value(node.inputs[1], scope));
   }
-  if (as_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
+  if (is_map(node, Fn::Neg)) return scaled(node.inputs[0], -factor, scope);
   // Multiples of equal numbers may round to what is no longer equal, and a difference is left of
   // them. Only where a contraction takes the factor is a sum as exact as its terms anyway.
   const auto decides = [&](NodeId input) { return emitter_.decides(input); };
-  const bool subtracts = as_map(node, Fn::Sub) != nullptr;
-  if (factor != 1 && (subtracts || as_map(node, Fn::Add)) &&
+  const bool subtracts = is_map(node, Fn::Sub);
+  if (factor != 1 && (subtracts || is_map(node, Fn::Add)) &&
       (!contracts(id) || (subtracts && std::ranges::any_of(node.inputs, decides))))
     return times(emitter_.value(id, scope));
-  if (as_map(node, Fn::Add) || as_map(node, Fn::Sub))
+  if (is_map(node, Fn::Add) || is_map(node, Fn::Sub))
     if (const Expr chain = chained(id, factor, scope); chain.defined()) return chain;
-  if (as_map(node, Fn::Add))
+  if (is_map(node, Fn::Add))
     return scaled(node.inputs[0], factor, scope) + scaled(node.inputs[1], factor, scope);
-  if (as_map(node, Fn::Sub))
+  if (is_map(node, Fn::Sub))
     return scaled(node.inputs[0], factor, scope) - scaled(node.inputs[1], factor, scope);
-  if (as_map(node, Fn::Where)) {
+  if (is_map(node, Fn::Where)) {
     const auto known = assumed_.find(node.inputs[0]);
     if (known != assumed_.end()) return scaled(node.inputs[known->second ? 1 : 2], factor, scope);
     return Halide::select(emitter_.truth(node.inputs[0], scope),
@@ -185,7 +185,7 @@ bool Plane::contracts(NodeId id) const {
   Worklist todo(graph_, {id});
   while (const auto at = todo.next()) {
     if (context_.source.leaves[*at] || !on_plane(*at)) continue;
-    if (std::holds_alternative<Reduce>(graph_.node(*at).op)) return true;
+    if (is_reduce(graph_.node(*at))) return true;
     todo.add(graph_.node(*at).inputs);
   }
   return false;
@@ -219,8 +219,8 @@ bool Plane::is_column(NodeId id) const {
 // product had been stored, or what is scaled alike on both sides would differ.
 Expr Plane::column_product(NodeId id, const ScopePtr& scope) {
   const Node& node = graph_.node(id);
-  const bool divides = as_map(node, Fn::Div) != nullptr;
-  if (!is_column(id) || node.type.dtype != Dtype::F32 || !(divides || as_map(node, Fn::Mul)) ||
+  const bool divides = is_map(node, Fn::Div);
+  if (!is_column(id) || node.type.dtype != Dtype::F32 || !(divides || is_map(node, Fn::Mul)) ||
       context_.other_axes(node.type).empty())
     return {};
   const Expr x = Halide::cast<float>(emitter_.value(node.inputs[0], scope));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::codegen {
@@ -78,15 +79,12 @@ Maybe cast(Dtype to, const Maybe& x) {
   const auto saturate = [&](std::int64_t low, std::int64_t high) {
     return apply(Kind::min, {apply(Kind::max, {x, number(low)}), number(high)});
   };
-  switch (to) {
-    case Dtype::I32: return x;
-    case Dtype::U8: return saturate(0, 255);
-    case Dtype::I8: return saturate(-128, 127);
-    case Dtype::I4: return saturate(-8, 7);
-    case Dtype::Bool: return apply(Kind::ne, {x, number(0)});
-    case Dtype::F32:
-    case Dtype::BF16:
-    case Dtype::F16: return std::nullopt;
+  if (to == Dtype::I32) return x;
+  const runtime::DtypeRow& row = runtime::row(to);
+  switch (row.kind) {
+    case runtime::DtypeKind::real: return std::nullopt;
+    case runtime::DtypeKind::integer: return saturate(row.min, row.max);
+    case runtime::DtypeKind::truth: return apply(Kind::ne, {x, number(0)});
   }
   return std::nullopt;
 }
@@ -101,7 +99,7 @@ class Translator {
     const auto known = memo_.find(id);
     if (known != memo_.end()) return known->second;
     const ir::Node& node = graph_.node(id);
-    Maybe code = is_whole_number(node.type.dtype) || std::holds_alternative<ir::Constant>(node.op)
+    Maybe code = is_whole_number(node.type.dtype) || ir::is_constant(node)
                      ? stored_or_computed(id, node)
                      : std::nullopt;
     if (!code && node.type.dtype == Dtype::Bool) code = leaf(Kind::unknown);
@@ -188,7 +186,7 @@ Maybe Translator::map(const ir::Map& op, const ir::Node& node) {
 Maybe Translator::reduce(const ir::Reduce& op, const ir::Node& node) const {
   const ir::Node& of = graph_.node(node.inputs[0]);
   const Maybe size = extent(op.axis);
-  if (const auto* constant = std::get_if<ir::Constant>(&of.op)) {
+  if (const auto* constant = ir::constant_of(of)) {
     const bool is_size = op.fn == ir::ReduceFn::Sum && is_whole_number(of.type.dtype);
     if (!is_size) return std::nullopt;
     const auto value = static_cast<std::int64_t>(constant->value);
@@ -240,7 +238,7 @@ Maybe Translator::extent(AxisId axis) const {
 // Whether a coordinate is the index of an axis of the same extent. A read around this one may have
 // put another coordinate there, but looks itself whether that is inside.
 bool Translator::is_inside(NodeId coordinate, AxisId axis) const {
-  const auto* index = std::get_if<ir::Index>(&graph_.node(coordinate).op);
+  const auto* index = ir::index_of(graph_.node(coordinate));
   if (index == nullptr) return false;
   const ir::Axis &a = graph_.axis(index->axis), &b = graph_.axis(axis);
   const auto is_extent_of = [](const ir::Axis& x, AxisId of) {

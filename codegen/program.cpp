@@ -115,10 +115,9 @@ class Compiled : public CompiledProgram {
   }
 
   const runtime::Call* exact(std::size_t step) {
-    using Kind = runtime::Step::Kind;
     std::size_t kernel = 0;
-    for (std::size_t n = 0; n < step; n++) kernel += program_.steps[n].kind != Kind::check;
-    if (program_.steps[step].kind == Kind::check || kernel >= graph_.kernels.size()) return nullptr;
+    for (std::size_t n = 0; n < step; n++) kernel += !program_.steps[n].check();
+    if (program_.steps[step].check() || kernel >= graph_.kernels.size()) return nullptr;
     const std::lock_guard guard(exact_mutex_);
     Exact& made = exact_[step];
     if (made.code == nullptr) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace fovea::codegen {
@@ -11,7 +12,7 @@ namespace {
 
 using namespace runtime;
 
-constexpr std::string_view kMagic = "fovea program 2";
+constexpr std::string_view kMagic = "fovea program 3";
 
 // Numbers are little-endian, enumerations one byte, strings and lists have their length in front.
 // Writer and Reader have the same interface, so that each structure is described once, by `visit`.
@@ -31,6 +32,11 @@ class Writer {
   void text(std::string_view value) {
     number(static_cast<std::int64_t>(value.size()));
     bytes_ += value;
+  }
+  template <class... Kinds, class Visit>
+  void one_of(const std::variant<Kinds...>& value, Visit visit) {
+    bytes_.push_back(static_cast<char>(value.index()));
+    std::visit([&](const auto& kind) { visit(*this, kind); }, value);
   }
   template <class Item, class Visit>
   void list(const std::vector<Item>& items, Visit visit) {
@@ -73,6 +79,15 @@ class Reader {
     const std::int64_t length = within(0, static_cast<std::int64_t>(rest_.size()));
     value.clear();
     if (take(static_cast<std::size_t>(length))) value = taken_;
+  }
+  template <class... Kinds, class Visit>
+  void one_of(std::variant<Kinds...>& value, Visit visit) {
+    if (!take(1)) return;
+    const auto index = static_cast<unsigned char>(taken_[0]);
+    good_ = good_ && index < sizeof...(Kinds);
+    std::size_t at = 0;
+    ((at++ == index ? static_cast<void>(value.template emplace<Kinds>()) : void()), ...);
+    std::visit([&](auto& kind) { visit(*this, kind); }, value);
   }
   template <class Item, class Visit>
   void list(std::vector<Item>& items, Visit visit) {
@@ -122,7 +137,7 @@ constexpr auto visit_symbol = [](auto& file, auto& symbol) {
 constexpr auto visit_buffer = [](auto& file, auto& buffer) {
   file.text(buffer.name);
   file.kind(buffer.role, Buffer::Role::scratch);
-  file.kind(buffer.type, Type::f64);
+  file.kind(buffer.type, Dtype::Bool);
   file.list(buffer.shape, visit_size);
   file.number(buffer.slot);
 };
@@ -187,11 +202,16 @@ constexpr auto visit_check = [](auto& file, auto& check) {
 };
 
 constexpr auto visit_step = [](auto& file, auto& step) {
-  file.kind(step.kind, Step::Kind::check);
   file.text(step.name);
-  if (step.kind == Step::Kind::plain) visit_plain(file, step.plain);
-  if (step.kind == Step::Kind::tiled) visit_tiled(file, step.tiled);
-  if (step.kind == Step::Kind::check) visit_check(file, step.check);
+  file.one_of(step.work, [](auto& f, auto& work) {
+    using Work = std::remove_cvref_t<decltype(work)>;
+    if constexpr (std::is_same_v<Work, Plain>)
+      visit_plain(f, work);
+    else if constexpr (std::is_same_v<Work, Tiled>)
+      visit_tiled(f, work);
+    else
+      visit_check(f, work);
+  });
 };
 
 constexpr auto visit_program = [](auto& file, auto& program) {

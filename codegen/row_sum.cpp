@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -29,11 +30,9 @@ bool lies_along(const Source& source, NodeId root, AxisId axis) {
       continue;
     }
     // Read at one place, the whole of a row is read there.
-    const bool reads = std::holds_alternative<Read>(node.op) && node.inputs.size() == 2 &&
+    const bool reads = is_read(node) && node.inputs.size() == 2 &&
                        !source.graph.node(node.inputs[1]).type.has(axis);
-    if (!reads && !std::holds_alternative<Map>(node.op) &&
-        !std::holds_alternative<Constant>(node.op) && !std::holds_alternative<Index>(node.op))
-      return false;
+    if (!reads && !is_pointwise(node)) return false;
     todo.add(node.inputs);
   }
   return varies;

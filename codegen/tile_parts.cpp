@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codegen/tiled.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -58,7 +59,7 @@ double pair_work(const TiledContext& context, const Signature& signature) {
   while (const auto id = todo.next()) {
     const Node& node = graph.node(*id);
     if (context.source.leaves[*id]) continue;
-    if (const Reduce* reduce = std::get_if<Reduce>(&node.op);
+    if (const Reduce* reduce = reduce_of(node);
         reduce && node.type.has(context.kernel.row) && node.type.has(context.kernel.column))
       products += extent_of(reduce->axis) * copies(node.type);
     todo.add(node.inputs);

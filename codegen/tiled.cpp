@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "ir/deciding.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/worklist.h"
 
@@ -80,9 +81,9 @@ const Packed& TiledContext::pack(NodeId id, double scale) {
   Packed fresh{what, other_axes(node.type), -1};
   fresh.buffer =
       add({source.name + ".packed" + std::to_string(packed.size()), runtime::Buffer::Role::scratch,
-           type.is_uint()    ? runtime::Type::boolean
-           : type.is_float() ? runtime::Type::f32
-                             : runtime::Type::i32,
+           type.is_uint()    ? runtime::Dtype::Bool
+           : type.is_float() ? runtime::Dtype::F32
+                             : runtime::Dtype::I32,
            sizes(packed_axes(fresh))});
   packed.push_back(std::move(fresh));
   return packed.back();
@@ -118,12 +119,8 @@ bool TiledContext::is_row_operand(NodeId id) const {
 
 bool TiledContext::is_read(const Factor& factor) const {
   const Node* node = &source.graph.node(factor.node);
-  const auto is_cast = [&] {
-    const auto* map = std::get_if<Map>(&node->op);
-    return map && map->fn == Fn::Cast;
-  };
-  while (is_cast()) node = &source.graph.node(node->inputs[0]);
-  return !factor.inverted && std::holds_alternative<Read>(node->op);
+  while (is_map(*node, Fn::Cast)) node = &source.graph.node(node->inputs[0]);
+  return !factor.inverted && ir::is_read(*node);
 }
 
 ScopePtr TiledContext::scope(Emitter& emitter, Signature& signature, const Expr& row) const {

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "codegen/walk.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::codegen {
@@ -50,7 +51,7 @@ void Walk::find_inner() {
   if (const NodeId degree = graph_.axis(axis_).degree; degree != kNone)
     add(graph_.node(degree).type);
   for (const Node& node : graph_.nodes) {
-    if (!std::holds_alternative<Read>(node.op)) continue;
+    if (!is_read(node)) continue;
     for (std::size_t n = 1; n < node.inputs.size(); n++)
       if (graph_.node(node.inputs[n]).type.has(axis_)) add(graph_.node(node.inputs[n]).type);
   }
@@ -185,7 +186,7 @@ Expr Walk::resolve(NodeId id, const ScopePtr& scope) {
       return now_.weight(
           arguments(dims_of(graph_.node(now_.maximum).type), scope, now_.local, chunk()));
   if (!node.type.has(axis_) || id == now_.defining) return {};
-  const bool folds = std::holds_alternative<Reduce>(node.op) && !is_multiple(graph_, id);
+  const bool folds = is_reduce(node) && !is_multiple(graph_, id);
   if (!folds && !is_gathered_coordinate(id)) return {};
   const auto known = now_.site->made.find(id);
   Func func = known != now_.site->made.end() ? known->second
@@ -198,7 +199,7 @@ Expr Walk::resolve(NodeId id, const ScopePtr& scope) {
 // feature.
 bool Walk::is_gathered_coordinate(NodeId id) const {
   const Node& node = graph_.node(id);
-  return is_integer(node.type.dtype) && std::holds_alternative<Read>(node.op);
+  return is_integer(node.type.dtype) && is_read(node);
 }
 
 Func Walk::coordinate(NodeId id) {
@@ -346,10 +347,10 @@ bool Walk::is_friendly(NodeId root, AxisId axis) const {
       if (node.type.has(axis) && place.layout.back() != axis) return false;
       continue;
     }
-    if (std::holds_alternative<Read>(node.op))
+    if (is_read(node))
       for (std::size_t n = 1; n < node.inputs.size(); n++)
         if (graph_.node(node.inputs[n]).type.has(axis)) return false;
-    const bool kept = std::holds_alternative<Reduce>(node.op) && !is_multiple(graph_, *id);
+    const bool kept = is_reduce(node) && !is_multiple(graph_, *id);
     if (kept) {
       const Dims dims = dims_of(node.type);
       if (node.type.has(axis) && (dims.empty() || dims.front() != axis)) return false;

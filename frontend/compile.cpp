@@ -15,6 +15,7 @@
 #include "frontend/explain.h"
 #include "frontend/far_tensors.h"
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "passes/extents.h"
 #include "passes/run.h"
@@ -50,7 +51,7 @@ bool is_same(const Options& a, const Options& b) {
 // Of tensors that a caller has to bind.
 void check_ranks(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op))
+    if (const auto* input = ir::input_of(node))
       Shape::check_rank(input->name, node.type.axes.size());
   for (const ir::Output& output : graph.outputs)
     Shape::check_rank(output.name, graph.node(output.node).type.axes.size());
@@ -99,7 +100,7 @@ runtime::Binding binding_of(const NamedView& named) {
           view.strides.rank(), view.shape.rank());
   const std::span<const std::int64_t> shape(view.shape.begin(), view.shape.end());
   const std::span<const std::int64_t> strides(view.strides.begin(), view.strides.end());
-  return {named.name, {view.data, codegen::runtime_type(view.dtype), shape, strides}};
+  return {named.name, {view.data, view.dtype, shape, strides}};
 }
 
 // Memory for outputs that nobody looks at.
@@ -149,7 +150,7 @@ struct Kernel::State {
     alternatives.emplace(source, target, given.fuse, run);
     milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
     for (const ir::Node& node : source.nodes)
-      if (const auto* input = std::get_if<ir::Input>(&node.op)) names.push_back(input->name);
+      if (const auto* input = ir::input_of(node)) names.push_back(input->name);
     first = &variant({}, given.sizes, indices(false), [] {});
   }
 

@@ -11,25 +11,17 @@
 namespace fovea {
 namespace {
 
-// DLPack 0.8 added bool; its code is fixed by the ABI, whichever header we were built with.
-constexpr int kDlBool = 6;
-
-struct TypeRow {
-  int code;
-  int bits;
-  Dtype dtype;
-};
-constexpr TypeRow kTypes[] = {
-    {kDLFloat, 32, Dtype::F32}, {kDLBfloat, 16, Dtype::BF16}, {kDLFloat, 16, Dtype::F16},
-    {kDLInt, 32, Dtype::I32},   {kDLUInt, 8, Dtype::U8},      {kDLInt, 8, Dtype::I8},
-    {kDLInt, 4, Dtype::I4},     {kDlBool, 8, Dtype::Bool},
-};
+// DLPack 0.8 added bool, with code 6, which is fixed by the ABI, whichever header we were built with.
+static_assert(runtime::row(Dtype::F32).dlpack_code == kDLFloat &&
+              runtime::row(Dtype::BF16).dlpack_code == kDLBfloat &&
+              runtime::row(Dtype::I4).dlpack_code == kDLInt &&
+              runtime::row(Dtype::U8).dlpack_code == kDLUInt);
 
 Dtype dtype_of(const DLDataType& type) {
   require(type.lanes == 1, Code::unsupported, "a DLPack tensor has {} lanes; expected 1",
           type.lanes);
-  for (const TypeRow& row : kTypes)
-    if (row.code == type.code && row.bits == type.bits) return row.dtype;
+  for (const runtime::DtypeRow& row : runtime::kDtypes)
+    if (row.dlpack_code == type.code && row.bits == type.bits) return row.dtype;
   fail(Code::unsupported,
        "a DLPack tensor has type code {} with {} bits; expected float 32 or 16, bfloat 16, int 32, "
        "8 "
@@ -82,9 +74,9 @@ DLManagedTensor* to_dlpack(const View& view) {
   tensor.ndim = view.shape.rank();
   tensor.shape = exported->shape.data();
   tensor.strides = exported->strides.data();
-  for (const TypeRow& row : kTypes)
-    if (row.dtype == view.dtype)
-      tensor.dtype = {static_cast<std::uint8_t>(row.code), static_cast<std::uint8_t>(row.bits), 1};
+  const runtime::DtypeRow& row = runtime::row(view.dtype);
+  tensor.dtype = {static_cast<std::uint8_t>(row.dlpack_code), static_cast<std::uint8_t>(row.bits),
+                  1};
   exported->tensor.manager_ctx = exported.get();
   exported->tensor.deleter = [](DLManagedTensor* self) {
     delete static_cast<Exported*>(self->manager_ctx);

@@ -15,6 +15,7 @@
 #include "frontend/named_planes.h"
 #include "ir/carry.h"
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
 #include "passes/extents.h"
@@ -59,11 +60,7 @@ std::int64_t count(const Extents& extents, const std::vector<AxisId>& axes,
 }
 
 double bytes_of(const Node& node, const Lengths& extents) {
-  const double width = node.type.dtype == Dtype::I4                                      ? 0.5
-                       : node.type.dtype == Dtype::F32 || node.type.dtype == Dtype::I32  ? 4
-                       : node.type.dtype == Dtype::BF16 || node.type.dtype == Dtype::F16 ? 2
-                                                                                         : 1;
-  return width * product(extents, node.type.axes);
+  return runtime::row(node.type.dtype).bits / 8.0 * product(extents, node.type.axes);
 }
 
 // What one element of the plane costs: contractions to it and from it, and element-wise work on it.
@@ -103,7 +100,7 @@ class PlaneCost {
   void visit(NodeId id) {
     if (region_.leaves[id] || !seen_.insert(id).second) return;
     const Node& node = graph_.node(id);
-    const Reduce* reduce = std::get_if<Reduce>(&node.op);
+    const Reduce* reduce = reduce_of(node);
     if (reduce && node.type.has(region_.row) && node.type.has(region_.column))
       total_ += 2 * static_cast<double>(extents_[reduce->axis]) * others(node.type);
     for (const NodeId input : node.inputs) visit(input);
@@ -129,7 +126,7 @@ double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Lengths& 
     const Node& node = graph.node(id);
     const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
     if (stored.contains(id) && !own) continue;
-    if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
+    if (const Reduce* reduce = reduce_of(node))
       total += 2 * product(extents, node.type.axes) * static_cast<double>(extents[reduce->axis]);
     for (const NodeId input : node.inputs) stack.push_back(input);
   }
@@ -141,15 +138,14 @@ double plain_flops(const Graph& graph, const ir::Kernel& kernel, const Lengths& 
 double mean_length(const Graph& graph, AxisId ragged, const Extents& extents) {
   const auto runs = [&](NodeId coordinate) {
     const Node& node = graph.node(coordinate);
-    const Map* sum = std::get_if<Map>(&node.op);
-    return sum && sum->fn == Fn::Add && std::ranges::any_of(node.inputs, [&](NodeId input) {
-             const Index* index = std::get_if<Index>(&graph.node(input).op);
+    return is_map(node, Fn::Add) && std::ranges::any_of(node.inputs, [&](NodeId input) {
+             const Index* index = index_of(graph.node(input));
              return index && index->axis == ragged;
            });
   };
   const Node& degree = graph.node(graph.axis(ragged).degree);
   for (const Node& node : graph.nodes) {
-    const Read* read = std::get_if<Read>(&node.op);
+    const Read* read = read_of(node);
     for (std::size_t n = 0; read && n < read->at.size(); n++)
       if (runs(node.inputs[n + 1]))
         return static_cast<double>(extents[read->at[n].axis]) /
@@ -167,7 +163,7 @@ Lengths lengths_of(const Graph& graph, const Extents& extents) {
 
 // Whether rows of memory are read wherever another tensor says, for every element of a ragged axis.
 bool gathers(const Graph& graph, const Node& node) {
-  if (!std::holds_alternative<Read>(node.op)) return false;
+  if (!is_read(node)) return false;
   return std::ranges::any_of(node.type.axes,
                              [&](AxisId axis) { return graph.axis(axis).degree != kNone; });
 }
@@ -183,7 +179,7 @@ double traffic(const Graph& graph, const ir::Kernel& kernel, const Lengths& exte
     stack.pop_back();
     if (!seen.insert(id).second) continue;
     const bool own = std::ranges::find(kernel.results, id) != kernel.results.end();
-    if (own || stored.contains(id) || std::holds_alternative<Input>(graph.node(id).op))
+    if (own || stored.contains(id) || is_input(graph.node(id)))
       total += bytes_of(graph.node(id), extents);
     if (stored.contains(id) && !own) continue;
     const bool gathered = gathers(graph, graph.node(id));
@@ -325,7 +321,7 @@ class Explainer {
     return static_cast<std::size_t>(step - program_.steps.begin());
   }
   const runtime::Tiled& loop_of(const ir::Kernel& kernel) const {
-    return program_.steps[step_of(kernel)].tiled;
+    return *program_.steps[step_of(kernel)].tiled();
   }
 
   // What the states of parts of tiles take, kept for the kernel that needs most.
@@ -523,7 +519,7 @@ Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const Named
   std::string names;
   std::set<std::string, std::less<>> known;
   for (Node& node : given.nodes) {
-    const auto* input = std::get_if<Input>(&node.op);
+    const auto* input = input_of(node);
     if (!input) continue;
     names += " " + input->name;
     known.insert(input->name);
@@ -538,7 +534,7 @@ Extents extents_of(const Graph& graph, const Sizes& sizes, std::span<const Named
 
 bool visits_by_data(const runtime::Program& program) {
   return std::ranges::any_of(program.steps, [](const runtime::Step& step) {
-    return step.kind == runtime::Step::Kind::tiled && is_by_data(step.tiled.mask);
+    return step.tiled() && is_by_data(step.tiled()->mask);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "passes/extents.h"
 
@@ -29,7 +30,7 @@ std::int64_t product(const auto& extents) {
 template <class Visit>
 bool any_bound(const ir::Graph& graph, const Visit& visit) {
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op))
+    if (const auto* input = ir::input_of(node))
       if (visit(input->name, node.type.axes)) return true;
   return std::ranges::any_of(graph.outputs, [&](const ir::Output& output) {
     return visit(output.name, graph.node(output.node).type.axes);

@@ -14,11 +14,12 @@ namespace {
 
 // The mask of an exponent, all of whose bits NaN and infinities have.
 std::uint32_t exponent_of(Dtype dtype) {
-  return dtype == Dtype::F32 ? 0x7f800000 : dtype == Dtype::BF16 ? 0x7f80 : 0x7c00;
+  const runtime::DtypeRow& row = runtime::row(dtype);
+  return (1U << (row.bits - 1)) - (1U << (row.digits - 1));
 }
 
 std::uint32_t bits_at(const View& view, std::int64_t place) {
-  const std::size_t bytes = view.dtype == Dtype::F32 ? 4 : 2;
+  const std::size_t bytes = runtime::element_bytes(view.dtype);
   std::uint32_t bits = 0;  // little-endian, as all targets are
   std::memcpy(&bits,
               static_cast<const std::byte*>(view.data) + place * static_cast<std::int64_t>(bytes),

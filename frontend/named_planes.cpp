@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "ir/query.h"
 #include "passes/extents.h"
 
 namespace fovea::frontend {
@@ -64,7 +65,7 @@ class Search {
 
   void visit(const Node& node) {
     const auto of = [&](std::size_t n) { return static_cast<std::size_t>(node.inputs[n]); };
-    bool memory = std::holds_alternative<Input>(node.op);
+    bool memory = is_input(node);
     Joined joined;
     for (std::size_t n = 0; n < node.inputs.size(); ++n) memory = memory || memory_[of(n)];
     match(
@@ -129,9 +130,8 @@ class Search {
     while (!stack.empty()) {
       const Node& at = graph_.node(stack.back());
       stack.pop_back();
-      if (const auto* index = std::get_if<Index>(&at.op); index != nullptr && index->axis == axis)
-        return true;
-      if (std::holds_alternative<Map>(at.op) && is_integer(at.type.dtype))
+      if (const auto* index = index_of(at); index != nullptr && index->axis == axis) return true;
+      if (is_map(at) && is_integer(at.type.dtype))
         stack.insert(stack.end(), at.inputs.begin(), at.inputs.end());
     }
     return false;
@@ -142,7 +142,7 @@ class Search {
     std::map<AxisId, AxisId> renamed;
     std::size_t next = 1;
     for (const Read::Coordinate& at : op.at) {
-      const auto* index = std::get_if<Index>(&graph_.node(node.inputs[next]).op);
+      const auto* index = index_of(graph_.node(node.inputs[next]));
       renamed[at.axis] = index != nullptr ? index->axis : kNone;
       if (index != nullptr && index->axis != at.axis) meet_.insert(pair_of(at.axis, index->axis));
       next += at.otherwise ? 2 : 1;
@@ -173,7 +173,7 @@ class Search {
     const auto follows = [&](AxisId axis, AxisId other) {
       bool any = false;
       for (const Node& node : graph_.nodes) {
-        if (!std::holds_alternative<Input>(node.op) || !node.type.has(axis)) continue;
+        if (!is_input(node) || !node.type.has(axis)) continue;
         any = true;
         if (!node.type.has(other)) return false;
       }

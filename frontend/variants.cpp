@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 
 namespace fovea::frontend {
 namespace {
@@ -35,7 +36,7 @@ ExtentSource::ExtentSource(const Graph& graph, ir::AxisId axis) {
   if (extent.size() == 1 && extent[0].kind == ir::ExtentTerm::Kind::Number)
     fixed_ = extent[0].number;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (!input || !node.type.has(axis)) continue;
     input_ = input->name;
     dimension_ = std::ranges::find(node.type.axes, axis) - node.type.axes.begin();

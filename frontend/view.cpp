@@ -10,26 +10,10 @@
 namespace fovea {
 namespace {
 
-// The size of one element in bits.
-int bits(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::F32:
-    case Dtype::I32: return 32;
-    case Dtype::BF16:
-    case Dtype::F16: return 16;
-    case Dtype::U8:
-    case Dtype::I8:
-    case Dtype::Bool: return 8;
-    case Dtype::I4: return 4;
-  }
-  invariant(false, "a dtype without a size");
-  return 0;
-}
-
 // Rows of i4 start at a byte, so their last axis counts rounded up to even.
 std::int64_t stored_extent(Dtype dtype, const Shape& shape, int axis) {
   const std::int64_t extent = shape[axis];
-  const bool packed = dtype == Dtype::I4 && axis == shape.rank() - 1;
+  const bool packed = runtime::is_packed(dtype) && axis == shape.rank() - 1;
   const bool odd = extent % 2 != 0 && extent < std::numeric_limits<std::int64_t>::max();
   return packed && odd ? extent + 1 : extent;
 }
@@ -38,7 +22,7 @@ void check_strides(Dtype dtype, const Shape& shape, const Shape& strides) {
   require(strides.rank() == shape.rank(), Code::dimension_mismatch,
           "a view has {} strides and {} extents; expected as many of both", strides.rank(),
           shape.rank());
-  if (dtype != Dtype::I4) return;
+  if (!runtime::is_packed(dtype)) return;
   for (int axis = 0; axis < shape.rank(); ++axis) {
     if (shape[axis] <= 1) continue;
     const bool last = axis == shape.rank() - 1;
@@ -92,7 +76,7 @@ std::int64_t byte_size(Dtype dtype, const Shape& shape) {
             ir::name(dtype), extent, axis);
     count *= extent;
   }
-  return (count * bits(dtype) + 7) / 8;
+  return (count * runtime::row(dtype).bits + 7) / 8;
 }
 
 Shape dense_strides(const Shape& shape) {
@@ -122,7 +106,7 @@ View view(void* pointer, Dtype dtype, const Shape& shape, const Shape& strides) 
   check_reach(dtype, shape, strides);
   require(pointer != nullptr, Code::empty_input, "a view of {} has a null pointer", describe(made));
   const auto address = reinterpret_cast<std::uintptr_t>(pointer);
-  const auto element = static_cast<std::uintptr_t>((bits(dtype) + 7) / 8);
+  const auto element = std::uintptr_t{runtime::element_bytes(dtype)};
   require(address % element == 0, Code::invalid_input,
           "a view of {} starts at an address that is {} bytes past a multiple of {}; expected a "
           "pointer aligned to its elements",
@@ -133,7 +117,7 @@ View view(void* pointer, Dtype dtype, const Shape& shape, const Shape& strides) 
 View view(void* pointer, Dtype dtype, const Shape& shape) {
   byte_size(dtype, shape);  // before the strides: their product could overflow
   Shape strides = dense_strides(shape);
-  if (dtype != Dtype::I4 || shape.rank() == 0) return view(pointer, dtype, shape, strides);
+  if (!runtime::is_packed(dtype) || shape.rank() == 0) return view(pointer, dtype, shape, strides);
   std::array<std::int64_t, kMaxRank> padded = {};
   for (int axis = 0; axis < shape.rank(); ++axis)
     padded[static_cast<std::size_t>(axis)] = stored_extent(dtype, shape, axis);

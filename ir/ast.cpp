@@ -26,7 +26,8 @@ constexpr Operator kOperators[] = {
 
 std::string dtype_names() {
   std::string names;
-  for (Dtype dtype : kDtypes) names += fmt::format("{}{}", names.empty() ? "" : " ", name(dtype));
+  for (const auto& row : runtime::kDtypes)
+    names += fmt::format("{}{}", names.empty() ? "" : " ", row.name);
   return names;
 }
 
@@ -435,8 +436,8 @@ class Parser {
 }  // namespace
 
 std::optional<Dtype> find_dtype(std::string_view word) {
-  for (Dtype dtype : kDtypes)
-    if (name(dtype) == word) return dtype;
+  for (const runtime::DtypeRow& row : runtime::kDtypes)
+    if (row.name == word) return row.dtype;
   return std::nullopt;
 }
 

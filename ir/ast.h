@@ -109,9 +109,7 @@ constexpr int kMaxNesting = 200;
 
 Program parse_syntax(std::string_view text);
 
-// The names of all dtypes, and one by its name.
-constexpr Dtype kDtypes[] = {Dtype::F32, Dtype::BF16, Dtype::F16, Dtype::I32,
-                             Dtype::U8,  Dtype::I8,   Dtype::I4,  Dtype::Bool};
+// The dtype of this name.
 std::optional<Dtype> find_dtype(std::string_view word);
 
 }  // namespace fovea::ir

@@ -11,6 +11,7 @@
 #include "ir/canonical.h"
 #include "ir/infer.h"
 #include "ir/lexer.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {
@@ -156,7 +157,7 @@ NodeId Builder::input(std::string_view name, Dtype dtype, std::vector<AxisId> la
   const NodeId id = state_->intern(Input{std::string(name)}, {}, Type{dtype, std::move(layout)});
   if (state_->nodes.size() == before) return id;
   for (NodeId other = 0; other < id; ++other) {
-    const auto* input = std::get_if<Input>(&(*this)[other].op);
+    const auto* input = input_of((*this)[other]);
     require(input == nullptr || input->name != name, Code::invalid_config,
             "input {} is declared twice, with different types", name);
   }
@@ -238,32 +239,44 @@ NodeId Builder::node(const Op& op, std::vector<NodeId> inputs, Dtype dtype) {
   for (const NodeId input : inputs) state_->check(input);
   for (const AxisId axis : axes_of(op)) state_->check_axis(axis);
   invariant(inputs.size() == input_count(op), "as many inputs as the op takes");
-  const Known known = state_->known();
-  if (const auto* constant = std::get_if<Constant>(&op)) {
-    check_constant(*constant, dtype);
-    // Integers have one zero; of -0.0 the text form would lose the sign.
-    if (dtype != Dtype::F32 && constant->value == 0 && std::signbit(constant->value)) {
-      return node(Constant{0.0}, {}, dtype);
-    }
-  }
-  if (const auto* map = std::get_if<Map>(&op); map != nullptr && map->fn == Fn::Cast) {
-    if (known.node(inputs[0]).type.dtype == dtype) return inputs[0];
-  }
-  if (const auto* read = std::get_if<Read>(&op)) {
-    (void)infer(known, op, inputs, dtype);  // a coordinate that is no integer is an error anywhere
-    auto [kept, of] = without_absent(known, *read, inputs);
-    if (kept.at.empty()) return inputs[0];
-    if (kept.at.size() != read->at.size()) return node(kept, std::move(of));
-  }
-  if (!std::holds_alternative<Index>(op)) {
-    for (const AxisId axis : axes_of(op)) state_->used[static_cast<std::size_t>(axis)] = true;
-  }
-  Type type = infer(known, op, inputs, dtype);
+  if (const auto known = known_as(op, inputs, dtype)) return *known;
+  for (const AxisId axis : bounded_axes(op)) state_->used[static_cast<std::size_t>(axis)] = true;
+  Type type = infer(state_->known(), op, inputs, dtype);
   return state_->intern(op, std::move(inputs), std::move(type));
 }
 
+std::optional<NodeId> Builder::known_as(const Op& op, const std::vector<NodeId>& inputs,
+                                        Dtype dtype) {
+  using Same = std::optional<NodeId>;
+  return match(
+      op,
+      [&](const Constant& constant) -> Same {
+        check_constant(constant, dtype);
+        // Integers have one zero; of -0.0 the text form would lose the sign.
+        const bool is_negative_zero = constant.value == 0 && std::signbit(constant.value);
+        if (dtype == Dtype::F32 || !is_negative_zero) return {};
+        return node(Constant{0.0}, {}, dtype);
+      },
+      [&](const Map& map) -> Same {
+        const bool changes = map.fn != Fn::Cast || (*this)[inputs[0]].type.dtype != dtype;
+        return changes ? Same() : inputs[0];
+      },
+      [&](const Read& read) -> Same {
+        const Known known = state_->known();
+        (void)infer(known, op, inputs,
+                    dtype);  // a coordinate that is no integer is an error anywhere
+        auto [kept, of] = without_absent(known, read, inputs);
+        if (kept.at.empty()) return inputs[0];
+        if (kept.at.size() == read.at.size()) return {};
+        return node(kept, std::move(of));
+      },
+      [](const Input&) { return Same(); }, [](const Index&) { return Same(); },
+      [](const Reduce&) { return Same(); }, [](const Scan&) { return Same(); },
+      [](const TopK&) { return Same(); });
+}
+
 NodeId Builder::copy(const Node& old, std::vector<NodeId> inputs) {
-  if (const auto* op = std::get_if<Input>(&old.op)) {
+  if (const auto* op = input_of(old)) {
     return input(op->name, old.type.dtype, old.type.axes);
   }
   const NodeId id = node(old.op, std::move(inputs), old.type.dtype);

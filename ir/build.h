@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -80,6 +81,9 @@ class Builder {
   Graph finish(std::vector<Output> outputs, std::vector<Kernel> kernels = {});
 
  private:
+  // The node that an op on these inputs is only another way to say, if there is one.
+  std::optional<NodeId> known_as(const Op& op, const std::vector<NodeId>& inputs, Dtype dtype);
+
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ir/infer.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {
@@ -157,7 +158,7 @@ Graph canonical(const Graph& graph) {
   }
   for (Node& node : result.nodes) {
     const bool output = std::ranges::count(result.outputs, node.name, &Output::name) != 0;
-    if (const auto* input = std::get_if<Input>(&node.op)) {
+    if (const auto* input = input_of(node)) {
       require(!output, Code::invalid_config, "output {} has the name of an input", input->name);
       check_unragged(result, "input " + input->name, node.type.axes);
     } else if (output || find_axis(result, node.name) != kNone) {

@@ -3,26 +3,23 @@
 #include <algorithm>
 #include <set>
 
+#include "ir/query.h"
+
 namespace fovea::ir {
 namespace {
 
-const Map* as_map(const Node& node, Fn fn) {
-  const auto* map = std::get_if<Map>(&node.op);
-  return map && map->fn == fn ? map : nullptr;
-}
-
 void conjuncts(const Graph& graph, NodeId id, std::set<NodeId>& into) {
   into.insert(id);
-  if (as_map(graph.node(id), Fn::And))
+  if (is_map(graph.node(id), Fn::And))
     for (const NodeId input : graph.node(id).inputs) conjuncts(graph, input, into);
 }
 
 std::optional<bool> known(const Graph& graph, const std::set<NodeId>& true_ones, NodeId id) {
   if (true_ones.contains(id)) return true;
   for (const NodeId one : true_ones)
-    if (as_map(graph.node(one), Fn::Not) && graph.node(one).inputs[0] == id) return false;
+    if (is_map(graph.node(one), Fn::Not) && graph.node(one).inputs[0] == id) return false;
   const Node& node = graph.node(id);
-  if (as_map(node, Fn::And) && std::ranges::all_of(node.inputs, [&](NodeId n) {
+  if (is_map(node, Fn::And) && std::ranges::all_of(node.inputs, [&](NodeId n) {
         return known(graph, true_ones, n) == true;
       }))
     return true;
@@ -50,8 +47,8 @@ class Trends {
   Trend of(NodeId id) const {
     const Node& node = graph_.node(id);
     if (!node.type.has(row_)) return Trend::Same;
-    if (std::holds_alternative<Index>(node.op)) return Trend::Up;
-    const auto* map = std::get_if<Map>(&node.op);
+    if (is_index(node)) return Trend::Up;
+    const auto* map = map_of(node);
     if (!map || (node.type.dtype != Dtype::I32 && node.type.dtype != Dtype::Bool))
       return Trend::Any;
     return of(map->fn, node);
@@ -80,12 +77,11 @@ class Trends {
   }
 
   Trend by_constant(const Node& node) const {
-    const bool swaps =
-        as_map(node, Fn::Mul) && std::holds_alternative<Constant>(graph_.node(node.inputs[0]).op);
-    const auto* constant = std::get_if<Constant>(&graph_.node(node.inputs[swaps ? 0 : 1]).op);
-    if (!constant) return Trend::Any;
+    const bool swaps = is_map(node, Fn::Mul) && is_constant(graph_.node(node.inputs[0]));
+    const auto factor = number_of(graph_.node(node.inputs[swaps ? 0 : 1]));
+    if (!factor) return Trend::Any;
     const Trend trend = of(node.inputs[swaps ? 1 : 0]);
-    return constant->value > 0 ? trend : constant->value < 0 ? reversed(trend) : Trend::Any;
+    return *factor > 0 ? trend : *factor < 0 ? reversed(trend) : Trend::Any;
   }
 
   const Graph& graph_;
@@ -125,9 +121,9 @@ class Term {
 
   bool take(NodeId id, bool inverted) {
     const Type& type = node(id).type;
-    if (const auto* constant = std::get_if<Constant>(&node(id).op)) {
-      sum_.scale = inverted ? sum_.scale / constant->value : sum_.scale * constant->value;
-      return constant->value != 0;
+    if (const auto number = number_of(node(id))) {
+      sum_.scale = inverted ? sum_.scale / *number : sum_.scale * *number;
+      return *number != 0;
     }
     if (!type.has(kernel_.row) || !type.has(kernel_.column)) {
       (type.has(kernel_.column) ? sum_.columns : sum_.rows).push_back({id, inverted});
@@ -141,21 +137,21 @@ class Term {
     if (region_.leaves[static_cast<std::size_t>(id)]) return false;
     if (at.type.dtype == Dtype::Bool) return when_solid(graph_, kernel_.solid, id) == true;
     if (!is_float(at.type.dtype)) return false;
-    if (const auto* reduce = std::get_if<Reduce>(&at.op)) return take_contraction(id, *reduce);
-    if (as_map(at, Fn::Mul)) return take(at.inputs[0], false) && take(at.inputs[1], false);
-    if (as_map(at, Fn::Div)) return take(at.inputs[0], false) && take(at.inputs[1], true);
-    if (as_map(at, Fn::Neg)) {
+    if (const auto* reduce = reduce_of(at)) return take_contraction(id, *reduce);
+    if (is_map(at, Fn::Mul)) return take(at.inputs[0], false) && take(at.inputs[1], false);
+    if (is_map(at, Fn::Div)) return take(at.inputs[0], false) && take(at.inputs[1], true);
+    if (is_map(at, Fn::Neg)) {
       sum_.scale = -sum_.scale;
       return take(at.inputs[0], false);
     }
-    if (as_map(at, Fn::Cast) && node(at.inputs[0]).type.dtype == Dtype::Bool)
+    if (is_map(at, Fn::Cast) && node(at.inputs[0]).type.dtype == Dtype::Bool)
       return take(at.inputs[0], false);
-    if (as_map(at, Fn::Where)) {
+    if (is_map(at, Fn::Where)) {
       const auto holds = when_solid(graph_, kernel_.solid, at.inputs[0]);
       return holds && take(at.inputs[*holds ? 1 : 2], false);
     }
-    const bool base_two = as_map(at, Fn::Exp2);
-    if (!(base_two || as_map(at, Fn::Exp)) || has_feature(id, *result_) ||
+    const bool base_two = is_map(at, Fn::Exp2);
+    if (!(base_two || is_map(at, Fn::Exp)) || has_feature(id, *result_) ||
         !is_additive(at.inputs[0]))
       return false;
     sum_.gaps.push_back({at.inputs[0], base_two});
@@ -178,13 +174,13 @@ class Term {
     const bool has_row = at.type.has(kernel_.row), has_column = at.type.has(kernel_.column);
     if (!has_row || !has_column) return true;
     if (region_.leaves[static_cast<std::size_t>(id)]) return false;
-    if (as_map(at, Fn::Add) || as_map(at, Fn::Sub))
+    if (is_map(at, Fn::Add) || is_map(at, Fn::Sub))
       return is_additive(at.inputs[0]) && is_additive(at.inputs[1]);
-    if (as_map(at, Fn::Neg)) return is_additive(at.inputs[0]);
-    if (as_map(at, Fn::Cast))
+    if (is_map(at, Fn::Neg)) return is_additive(at.inputs[0]);
+    if (is_map(at, Fn::Cast))
       return at.type.dtype == Dtype::F32 && node(at.inputs[0]).type.dtype == Dtype::I32 &&
              is_additive(at.inputs[0]);
-    if (!as_map(at, Fn::Mul)) return false;
+    if (!is_map(at, Fn::Mul)) return false;
     for (const int n : {0, 1}) {
       const Type& factor = node(at.inputs[static_cast<std::size_t>(1 - n)]).type;
       if (!factor.has(kernel_.row) && !factor.has(kernel_.column))

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ir/build.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
@@ -43,8 +44,8 @@ std::set<std::pair<NodeId, std::string>> inputs_of(const Graph& graph, NodeId va
   Worklist todo(graph, {value});
   while (const auto id = todo.next()) {
     const Node& node = graph.node(*id);
-    if (const auto* input = std::get_if<Input>(&node.op)) inputs.insert({*id, input->name});
-    if (!with_coordinates && std::holds_alternative<Read>(node.op))
+    if (const auto* input = input_of(node)) inputs.insert({*id, input->name});
+    if (!with_coordinates && is_read(node))
       todo.add(node.inputs[0]);
     else
       todo.add(node.inputs);
@@ -66,7 +67,7 @@ class Checker {
   Graph operator()() {
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
       copy(id);
-      if (const Read* read = std::get_if<Read>(&graph_.node(id).op)) check(graph_.node(id), *read);
+      if (const Read* read = read_of(graph_.node(id))) check(graph_.node(id), *read);
     }
     std::vector<Output> outputs = std::move(checks_);
     for (const Output& output : graph_.outputs)
@@ -144,7 +145,7 @@ bool is_of_pair(const std::vector<Output>& outputs, std::size_t n) {
 
 Graph check_reads(const Graph& graph) {
   bool any = false;
-  for (const Node& node : graph.nodes) any |= std::holds_alternative<Read>(node.op);
+  for (const Node& node : graph.nodes) any |= is_read(node);
   for (std::size_t n = 0; n < graph.outputs.size(); n++)
     require(!graph.outputs[n].name.starts_with(kReserved) || (any && is_of_pair(graph.outputs, n)),
             Code::invalid_config,
@@ -177,7 +178,7 @@ std::vector<ReadCheck> read_checks(const Graph& graph) {
 }
 
 std::string from_inputs(const Graph& graph, NodeId value) {
-  if (std::holds_alternative<Input>(graph.node(value).op)) return "";
+  if (is_input(graph.node(value))) return "";
   auto inputs = inputs_of(graph, value, false);
   if (inputs.empty()) inputs = inputs_of(graph, value, true);
   if (inputs.empty()) return "";
@@ -191,7 +192,7 @@ std::vector<bool> checked_reads(const Graph& graph) {
   const std::vector<bool> depends = depends_on_input(graph, true);
   for (std::size_t id = 0; id < graph.nodes.size(); id++) {
     const Node& node = graph.nodes[id];
-    const Read* read = std::get_if<Read>(&node.op);
+    const Read* read = read_of(node);
     if (read == nullptr) continue;
     bool all = true;
     std::size_t next = 1;

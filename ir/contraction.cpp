@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
+
 namespace fovea::ir {
 namespace {
 
 // The axis of a sum that may be a part of one over several.
 std::optional<AxisId> summed_axis(const Graph& graph, NodeId id, const Leaves& leaves) {
   const Node& node = graph.node(id);
-  const auto* reduce = std::get_if<Reduce>(&node.op);
+  const auto* reduce = reduce_of(node);
   if (leaves[static_cast<std::size_t>(id)] || !reduce || reduce->fn != ReduceFn::Sum ||
       node.type.dtype != Dtype::F32 || graph.axis(reduce->axis).degree != kNone ||
       is_multiple(graph, id))

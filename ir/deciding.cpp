@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::ir {
@@ -52,7 +53,7 @@ class Search {
     }
   }
 
-  bool is_constant(NodeId id) const { return std::holds_alternative<Constant>(graph_.node(id).op); }
+  bool is_constant(NodeId id) const { return ir::is_constant(graph_.node(id)); }
 
   void mark(NodeId id) {
     if (is_float(graph_.node(id).type.dtype)) decides_[static_cast<std::size_t>(id)] = true;
@@ -89,8 +90,7 @@ std::vector<bool> computed_by(const Graph& graph, const Kernel& kernel) {
   for (const NodeId mask : {kernel.visible, kernel.solid})
     if (mask != kNone) todo.add(mask);
   while (const auto id = todo.next()) {
-    if (stored[static_cast<std::size_t>(*id)] || std::holds_alternative<Input>(graph.node(*id).op))
-      continue;
+    if (stored[static_cast<std::size_t>(*id)] || is_input(graph.node(*id))) continue;
     computed[static_cast<std::size_t>(*id)] = true;
     todo.add(graph.node(*id).inputs);
   }

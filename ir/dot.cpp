@@ -8,6 +8,7 @@
 
 #include "ir/expression.h"
 #include "ir/infer.h"
+#include "ir/query.h"
 #include "ir/text.h"
 
 namespace fovea::ir {
@@ -78,7 +79,7 @@ class Drawing {
     return all;
   }
 
-  bool is_input(NodeId id) const { return std::holds_alternative<Input>(graph_.node(id).op); }
+  bool is_input(NodeId id) const { return ir::is_input(graph_.node(id)); }
 
   const std::string& inlined(NodeId id) const { return inlined_[static_cast<std::size_t>(id)]; }
 
@@ -94,7 +95,7 @@ class Drawing {
     for (NodeId id : every_node()) {
       const Node& node = graph_.node(id);
       const bool pure =
-          std::holds_alternative<Map>(node.op) && node.name.empty() &&
+          is_map(node) && node.name.empty() &&
           std::ranges::none_of(node.inputs, [&](NodeId input) { return inlined(input).empty(); });
       if (drawn.contains(id) || (!pure && !is_leaf(graph_, id))) continue;
       std::string text = expression(id).text;

@@ -153,15 +153,13 @@ double wrap(double value) {
 }
 
 double round_to(Dtype dtype, double value) {
-  switch (dtype) {
-    case Dtype::F32: return value;
-    case Dtype::BF16: return round_float(value, 8, -126, 127);
-    case Dtype::F16: return round_float(value, 11, -14, 15);
-    case Dtype::I32: return saturate(value, -2147483648.0, 2147483647.0);
-    case Dtype::U8: return saturate(value, 0, 255);
-    case Dtype::I8: return saturate(value, -128, 127);
-    case Dtype::I4: return saturate(value, -8, 7);
-    case Dtype::Bool: return value != 0 ? 1 : 0;
+  if (dtype == Dtype::F32) return value;
+  const runtime::DtypeRow& row = runtime::row(dtype);
+  switch (row.kind) {
+    case runtime::DtypeKind::real:
+      return round_float(value, row.digits, row.min_exponent, row.max_exponent);
+    case runtime::DtypeKind::integer: return saturate(value, row.min, row.max);
+    case runtime::DtypeKind::truth: return value != 0 ? 1 : 0;
   }
   return value;
 }

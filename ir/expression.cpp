@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "ir/query.h"
+
 namespace fovea::ir {
 namespace {
 
@@ -35,11 +37,10 @@ const Node* input_of(const Graph& graph, const Node& node) {
 }
 
 bool is_size(const Graph& graph, const Node& node) {
-  const auto* reduce = std::get_if<Reduce>(&node.op);
+  const auto* reduce = reduce_of(node);
   const Node* of = input_of(graph, node);
   if (reduce == nullptr || reduce->fn != ReduceFn::Sum || of == nullptr) return false;
-  const auto* constant = std::get_if<Constant>(&of->op);
-  return constant != nullptr && constant->value == 1 && of->type.dtype == Dtype::I32;
+  return is_number(*of, 1) && of->type.dtype == Dtype::I32;
 }
 
 std::string number(const Constant& constant, Dtype dtype) {
@@ -190,8 +191,7 @@ std::string express_axis(const Graph& graph, AxisId axis) {
 
 bool is_leaf(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  return std::holds_alternative<Constant>(node.op) || std::holds_alternative<Index>(node.op) ||
-         is_size(graph, node);
+  return is_constant(node) || is_index(node) || is_size(graph, node);
 }
 
 }  // namespace fovea::ir

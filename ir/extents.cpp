@@ -8,6 +8,7 @@
 #include "ir/extent.h"
 #include "ir/infer.h"
 #include "ir/interpret.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {
@@ -92,7 +93,7 @@ std::string list(const std::vector<std::string>& names) {
 void find_inputs(const Graph& graph, const Shapes& shapes, Extents& extents) {
   std::vector<std::string> names;
   for (const Node& node : graph.nodes) {
-    const auto* input = std::get_if<Input>(&node.op);
+    const auto* input = input_of(node);
     if (input == nullptr) continue;
     names.push_back(input->name);
     const auto given = shapes.find(input->name);

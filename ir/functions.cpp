@@ -61,7 +61,7 @@ std::vector<std::string_view> function_names() {
   for (Fn fn : element_fns()) all.push_back(name(fn));
   for (const auto& [called, fn] : kAxisFns) all.push_back(called);
   for (const GeometryFn& fn : geometry_functions()) all.push_back(fn.name);
-  for (Dtype dtype : kDtypes) all.push_back(name(dtype));
+  for (const auto& row : runtime::kDtypes) all.push_back(row.name);
   return all;
 }
 

@@ -6,6 +6,7 @@
 
 #include "ir/geometry_functions.h"
 #include "ir/geometry_models.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea {
@@ -40,11 +41,9 @@ constexpr GeometryFn kFunctions[] = {
 
 // Of a number, also one with a sign before it.
 std::optional<double> number_of(const Builder& b, NodeId node) {
-  if (const auto* constant = std::get_if<Constant>(&b[node].op)) return constant->value;
-  const auto* map = std::get_if<Map>(&b[node].op);
-  if (map == nullptr || map->fn != Fn::Neg) return {};
-  const auto* constant = std::get_if<Constant>(&b[b[node].inputs[0]].op);
-  return constant == nullptr ? std::nullopt : std::optional(-constant->value);
+  if (!is_map(b[node], Fn::Neg)) return ir::number_of(b[node]);
+  const auto negated = ir::number_of(b[b[node].inputs[0]]);
+  return negated ? std::optional(-*negated) : std::nullopt;
 }
 
 // Beyond 1 points would be mirrored, below 0 left outside the ball; within 2^-23 of the border f32

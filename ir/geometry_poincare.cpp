@@ -6,6 +6,7 @@
 
 #include "ir/geometry_models.h"
 #include "ir/geometry_value.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir::geometry {
@@ -128,7 +129,7 @@ NodeId einstein_midpoint(Builder& b, const GeometryArguments& arguments) {
 
 NodeId frechet_mean(Builder& b, const GeometryArguments& arguments) {
   const Scene s(b, arguments);
-  const auto* steps = std::get_if<Constant>(&b[arguments.values[3]].op);
+  const auto* steps = ir::constant_of(b[arguments.values[3]]);
   require(steps != nullptr && b[arguments.values[3]].type.dtype == Dtype::I32 &&
               steps->value >= 0 && steps->value <= 100,
           Code::invalid_config, "the steps of frechet_mean are {}; expected an integer, 0 to 100",

@@ -23,17 +23,6 @@ constexpr FnInfo kFns[] = {
 
 }  // namespace
 
-std::string_view name(Dtype dtype) {
-  constexpr std::string_view kNames[] = {"f32", "bf16", "f16", "i32", "u8", "i8", "i4", "bool"};
-  return kNames[static_cast<std::size_t>(dtype)];
-}
-
-bool is_float(Dtype dtype) {
-  return dtype == Dtype::F32 || dtype == Dtype::BF16 || dtype == Dtype::F16;
-}
-
-bool is_integer(Dtype dtype) { return !is_float(dtype) && dtype != Dtype::Bool; }
-
 std::string_view name(Fn fn) { return kFns[static_cast<std::size_t>(fn)].name; }
 int arity(Fn fn) { return kFns[static_cast<std::size_t>(fn)].arity; }
 

@@ -10,14 +10,14 @@
 #include <variant>
 #include <vector>
 
+#include "runtime/types.h"
+
 namespace fovea::ir {
 
-// What numbers are stored as. Computation is in f32, i32 and bool; the others are storage.
-enum class Dtype : std::uint8_t { F32, BF16, F16, I32, U8, I8, I4, Bool };
-
-std::string_view name(Dtype dtype);
-bool is_float(Dtype dtype);    // F32, BF16, F16
-bool is_integer(Dtype dtype);  // I32, U8, I8, I4
+using runtime::Dtype;
+using runtime::is_float;
+using runtime::is_integer;
+using runtime::name;
 
 using AxisId = std::int32_t;  // index into Graph::axes
 using NodeId = std::int32_t;  // index into Graph::nodes

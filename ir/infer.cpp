@@ -170,23 +170,6 @@ std::size_t input_count(const Op& op) {
       [](const TopK&) -> std::size_t { return 1; });
 }
 
-std::vector<AxisId> axes_of(const Op& op) {
-  using Axes = std::vector<AxisId>;
-  return match(
-      op, [](const Input&) { return Axes{}; }, [](const Constant&) { return Axes{}; },
-      [](const Index& index) { return Axes{index.axis}; }, [](const Map&) { return Axes{}; },
-      [](const Reduce& reduce) { return Axes{reduce.axis}; },
-      [](const Scan& scan) { return Axes{scan.axis}; },
-      [](const Read& read) {
-        Axes axes;
-        for (const Read::Coordinate& at : read.at) axes.push_back(at.axis);
-        return axes;
-      },
-      [](const TopK& topk) {
-        return Axes{topk.axis, topk.into};
-      });
-}
-
 std::string Known::call(NodeId id) const {
   const Node& found = node(id);
   if (!found.name.empty()) return found.name;

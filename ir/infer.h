@@ -32,8 +32,4 @@ Dtype unify(Dtype a, Dtype b);
 // The inputs that an op takes.
 std::size_t input_count(const Op& op);
 
-// The axes whose degrees a node needs to be known before it: those it folds, reads or picks along
-// or is the index of.
-std::vector<AxisId> axes_of(const Op& op);
-
 }  // namespace fovea::ir

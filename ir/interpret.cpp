@@ -6,6 +6,7 @@
 #include "ir/interpret_graph.h"
 #include "ir/interpret_machine.h"
 #include "ir/interpret_plan.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/rounding.h"
@@ -97,7 +98,7 @@ bool advance(const Plan& plan, const std::vector<std::int64_t>& extents,
 
 void check_inputs(const Graph& graph, const Arrays& inputs) {
   for (const Node& node : graph.nodes) {
-    if (const auto* input = std::get_if<Input>(&node.op)) {
+    if (const auto* input = input_of(node)) {
       check_data(input->name, node.type.dtype, inputs.at(input->name));
     }
   }

@@ -12,6 +12,7 @@
 #include "ir/infer.h"
 #include "ir/interpret_graph.h"
 #include "ir/kernel_walk.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
 
@@ -86,7 +87,7 @@ KernelGraph copies(const Graph& graph) {
   for (Axis& axis : made.graph.axes) axis.degree = kNone;
   for (const Output& output : graph.outputs) {
     const Node& node = graph.node(output.node);
-    const bool is_input = std::holds_alternative<Input>(node.op);
+    const bool is_input = ir::is_input(node);
     if (!is_input) made.reads.push_back(output.node);
     made.graph.outputs.push_back(
         {output.name, static_cast<NodeId>(made.graph.nodes.size()), output.layout});
@@ -102,7 +103,7 @@ void measure_ragged(const Graph& graph, const Arrays& memory, std::vector<std::i
   for (std::size_t a = 0; a < graph.axes.size(); a++) {
     const NodeId degree = graph.axes[a].degree;
     if (degree == kNone) continue;
-    const auto* input = std::get_if<Input>(&graph.node(degree).op);
+    const auto* input = input_of(graph.node(degree));
     const auto found = memory.find(input ? input->name : stored_name(degree));
     if (found == memory.end()) continue;
     double most = 0;
@@ -126,7 +127,7 @@ KernelProgram::KernelProgram(const Graph& graph) : graph_(graph) {
   }
   kernels_.push_back(copies(graph));
   for (std::size_t n = 0; n < graph.outputs.size(); n++)
-    if (!std::holds_alternative<Input>(graph.node(graph.outputs[n].node).op))
+    if (!is_input(graph.node(graph.outputs[n].node)))
       memory.read(fmt::format("output '{}'", graph.outputs[n].name), graph.outputs[n].node);
 }
 

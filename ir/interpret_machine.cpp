@@ -8,6 +8,7 @@
 
 #include "ir/checks.h"
 #include "ir/element.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {
@@ -184,8 +185,7 @@ void Machine::compute(int v, std::size_t count, double* to) {
   apply({fn, node.type.dtype, value(v).term}, in, to, count);
   if (!rounding_ || node.type.dtype != Dtype::F32) return;
   // Divided by what varies, as by the sum of a softmax, machines may multiply by an inverse.
-  const bool inverts =
-      fn == Fn::Div && !std::holds_alternative<Constant>(graph_.node(node.inputs[1]).op);
+  const bool inverts = fn == Fn::Div && !is_constant(graph_.node(node.inputs[1]));
   rounding_->round(fn, value(v).node, {to, count}, inverts);
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ir/infer.h"
+#include "ir/query.h"
 
 namespace fovea::ir {
 namespace {
@@ -24,8 +25,6 @@ void add(AxisSet& axes, const AxisSet& more) {
   std::ranges::set_union(axes, sorted, std::back_inserter(both));
   axes = std::move(both);
 }
-
-const Map* as_map(const Graph& graph, NodeId id) { return std::get_if<Map>(&graph.node(id).op); }
 
 // Which inputs of a node are terms of a sum if the node is one itself, or is the sum.
 std::array<bool, 3> passes_terms(const Node& node, bool term) {
@@ -63,10 +62,10 @@ std::vector<bool> find_terms(const Graph& graph) {
   std::vector<bool> matters;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
     const Node& node = graph.node(id);
-    const Map* map = as_map(graph, id);
+    const Map* map = map_of(node);
     bool any = map != nullptr && (map->fn == Fn::Mul || map->fn == Fn::Div) &&
                node.type.dtype == Dtype::F32;
-    const bool hands_on = map != nullptr || std::holds_alternative<Read>(node.op);
+    const bool hands_on = map != nullptr || is_read(node);
     const std::array<bool, 3> passes = passes_terms(node, hands_on);
     for (std::size_t n = 0; hands_on && n < std::min(node.inputs.size(), passes.size()); ++n) {
       any = any || (passes[n] && matters[static_cast<std::size_t>(node.inputs[n])]);
@@ -137,17 +136,16 @@ class Planner {
     for (std::size_t n = 0; n < node.inputs.size(); ++n) {
       const NodeId input = node.inputs[n];
       made.inputs.push_back(value_of[slot(input, n < passes.size() && passes[n])]);
-      if (!std::holds_alternative<Read>(node.op)) add(made.domain, graph_.node(input).type.axes);
+      if (!is_read(node)) add(made.domain, graph_.node(input).type.axes);
     }
-    if (const auto* reduce = std::get_if<Reduce>(&node.op)) add(made.domain, {reduce->axis});
+    if (const auto* reduce = reduce_of(node)) add(made.domain, {reduce->axis});
     return made;
   }
 
   // What is folded, or is a map of what is computed at the same points, need not be stored.
   bool takes_on_the_way(const Value& user) const {
-    const Op& op = graph_.node(user.node).op;
-    return std::holds_alternative<Map>(op) || std::holds_alternative<Reduce>(op) ||
-           std::holds_alternative<Scan>(op);
+    const Node& node = graph_.node(user.node);
+    return is_map(node) || is_reduce(node) || is_scan(node);
   }
 
   bool is_pinned(int v) const {
@@ -162,7 +160,7 @@ class Planner {
     for (int v = static_cast<int>(plan_.values.size()) - 1; v >= 0; --v) {
       Value& value = at(v);
       const std::set<int>& own = users[static_cast<std::size_t>(v)];
-      value.stored = as_map(graph_, value.node) == nullptr || is_pinned(v) ||
+      value.stored = !is_map(graph_.node(value.node)) || is_pinned(v) ||
                      whole[static_cast<std::size_t>(v)] || own.size() != 1 ||
                      at(*own.begin()).domain != value.axes;
       for (const int input : value.inputs) {
@@ -179,8 +177,8 @@ class Planner {
   std::vector<bool> find_walkable() const {
     std::vector<bool> walkable(graph_.axes.size(), true);
     for (const Node& node : graph_.nodes) {
-      if (std::holds_alternative<Index>(node.op)) continue;
-      for (const AxisId axis : axes_of(node.op)) walkable[static_cast<std::size_t>(axis)] = false;
+      for (const AxisId axis : bounded_axes(node.op))
+        walkable[static_cast<std::size_t>(axis)] = false;
     }
     for (AxisId axis = 0; axis < static_cast<AxisId>(graph_.axes.size()); ++axis) {
       if (is_ragged(axis)) walkable[static_cast<std::size_t>(axis)] = false;
@@ -201,9 +199,8 @@ class Planner {
   std::int64_t largest_stored_along(AxisId axis) const {
     std::int64_t largest = 0;
     for (const Value& value : plan_.values) {
-      const Op& op = graph_.node(value.node).op;
       const bool has = std::ranges::binary_search(value.axes, axis);
-      if (has && value.stored && !std::holds_alternative<Input>(op)) {
+      if (has && value.stored && !is_input(graph_.node(value.node))) {
         largest = std::max(largest, size(value));
       }
     }
@@ -236,7 +233,7 @@ class Planner {
   void unstore_large() {
     for (int v = 0; v < static_cast<int>(plan_.values.size()); ++v) {
       Value& value = at(v);
-      if (as_map(graph_, value.node) == nullptr || is_pinned(v)) continue;
+      if (!is_map(graph_.node(value.node)) || is_pinned(v)) continue;
       if (!whole_[static_cast<std::size_t>(v)] && size(value) > kStoredElements) {
         value.stored = false;
       }

@@ -7,6 +7,7 @@
 #include "ir/checks.h"
 #include "ir/infer.h"
 #include "ir/interpret_machine.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {
@@ -141,7 +142,7 @@ void Machine::leave(Reading& reading, std::size_t coordinate, std::size_t at, do
   const std::vector<Read::Coordinate>& all = std::get<Read>(node.op).at;
   std::size_t input = 1;
   for (std::size_t n = 0; all[n].axis != of.axis; ++n) input += all[n].otherwise ? 2 : 1;
-  const auto* own = std::get_if<Input>(&graph_.node(node.inputs[input]).op);
+  const auto* own = input_of(graph_.node(node.inputs[input]));
   fail(
       Code::out_of_bounds,
       "a read of {} is at {} along axis {}{}; expected 0 to {}, or a value for outside with 'else'",

@@ -12,6 +12,7 @@
 #include "ir/carry.h"
 #include "ir/infer.h"
 #include "ir/kernel_draft.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
@@ -21,16 +22,10 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-bool is_fold(const Op& op) {
-  return std::holds_alternative<Reduce>(op) || std::holds_alternative<Scan>(op) ||
-         std::holds_alternative<TopK>(op);
-}
-
 // What a fold takes for an element that it does not get.
-double nothing_of(const Op& op, Dtype dtype) {
-  const auto* reduce = std::get_if<Reduce>(&op);
-  if (std::holds_alternative<Scan>(op) || (reduce && reduce->fn == ReduceFn::Sum)) return 0;
-  const bool lowest = !reduce || reduce->fn != ReduceFn::Min;
+double nothing_of(const Node& fold, Dtype dtype) {
+  if (is_scan(fold) || is_reduce(fold, ReduceFn::Sum)) return 0;
+  const bool lowest = !is_reduce(fold, ReduceFn::Min);
   if (dtype == Dtype::Bool) return lowest ? 0 : 1;
   if (dtype == Dtype::F32) return lowest ? -kInfinity : kInfinity;
   using Limits = std::numeric_limits<std::int32_t>;
@@ -94,7 +89,7 @@ class Maker {
   NodeId leaf(NodeId id) {
     NodeId& made = inputs_[static_cast<std::size_t>(id)];
     if (made != kNone) return made;
-    const bool is_input = std::holds_alternative<Input>(node(id).op);
+    const bool is_input = ir::is_input(node(id));
     if (!is_input) draft_.made.reads.push_back(id);
     Node copy = node(id);
     if (!is_input) copy = {Input{stored_name(id)}, {}, copy.type, copy.name};
@@ -128,7 +123,7 @@ class Maker {
     std::vector<bool> early(graph_.nodes.size(), true);
     for (std::size_t k = 0; k < early.size(); k++) {
       if (leaves_[k]) continue;
-      early[k] = !is_fold(graph_.nodes[k].op);
+      early[k] = !is_fold(graph_.nodes[k]);
       for (const NodeId input : graph_.nodes[k].inputs)
         early[k] = early[k] && early[static_cast<std::size_t>(input)];
     }
@@ -138,7 +133,7 @@ class Maker {
       if (!needed[k] || leaves_[k]) continue;
       const Node& node = graph_.nodes[k];
       for (std::size_t n = 0; n < node.inputs.size(); n++) {
-        const bool moves = n == 0 && std::holds_alternative<Read>(node.op);
+        const bool moves = n == 0 && is_read(node);
         const auto input = static_cast<std::size_t>(node.inputs[n]);
         elsewhere[input] = elsewhere[input] || elsewhere[k] || moves;
         early[input] = early[input] && !elsewhere[input];
@@ -153,11 +148,11 @@ class Maker {
     bool hides = false;
   };
   std::optional<Mask> mask_of(const Node& of) const {
-    const auto* map = std::get_if<Map>(&of.op);
+    const auto* map = map_of(of);
     if (!map || of.type.dtype == Dtype::Bool) return {};
     const auto excludes = [&](std::size_t n) {
-      const auto* constant = std::get_if<Constant>(&node(of.inputs[n]).op);
-      return constant && (constant->value == 0 || std::isinf(constant->value));
+      const auto number = number_of(node(of.inputs[n]));
+      return number && (*number == 0 || std::isinf(*number));
     };
     if (map->fn == Fn::Where)
       return excludes(1) != excludes(2) ? std::optional(Mask{0, excludes(1)}) : std::nullopt;
@@ -260,7 +255,7 @@ class Maker {
   }
 
   bool folds_plane(NodeId id) const {
-    if (!is_fold(node(id).op) || !is_on_plane(graph_, kernel_, node(id).inputs[0])) return false;
+    if (!is_fold(node(id)) || !is_on_plane(graph_, kernel_, node(id).inputs[0])) return false;
     return std::ranges::any_of(axes_of(node(id).op), [&](AxisId axis) {
       return axis == kernel_.row || axis == kernel_.column;
     });
@@ -269,14 +264,11 @@ class Maker {
   NodeId gated_fold(NodeId id) {
     const Node& fold = node(id);
     NodeId x = to(fold.inputs[0]);
-    const auto* reduce = std::get_if<Reduce>(&fold.op);
-    const bool picks =
-        std::holds_alternative<TopK>(fold.op) || (reduce && reduce->fn == ReduceFn::ArgMax);
     // No integer is chosen by nobody; -inf is.
-    if (picks) x = draft_.map(Fn::Cast, {x}, Dtype::F32);
+    if (chooses_places(fold)) x = draft_.map(Fn::Cast, {x}, Dtype::F32);
     const Dtype dtype = computed(draft_.type(x).dtype);
     if (visible_ != kNone)
-      x = draft_.where(visible_, x, draft_.constant(nothing_of(fold.op, dtype), dtype));
+      x = draft_.where(visible_, x, draft_.constant(nothing_of(fold, dtype), dtype));
     const auto carried = std::ranges::find(carried_, id, &CarriedSum::reduction);
     if (carried != carried_.end()) x = draft_.where(absorbed_, carried_term(*carried), x);
     const Type& own = node(fold.inputs[0]).type;
@@ -390,8 +382,7 @@ class Maker {
 
 Leaves leaves_of(const Graph& graph, const Kernel& kernel) {
   Leaves leaves(graph.nodes.size());
-  for (std::size_t id = 0; id < leaves.size(); id++)
-    leaves[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+  for (std::size_t id = 0; id < leaves.size(); id++) leaves[id] = is_input(graph.nodes[id]);
   for (const Kernel& other : graph.kernels)
     for (const NodeId id : other.results) leaves[static_cast<std::size_t>(id)] = true;
   for (const NodeId id : kernel.results) leaves[static_cast<std::size_t>(id)] = false;

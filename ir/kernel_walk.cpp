@@ -7,6 +7,7 @@
 
 #include "ir/infer.h"
 #include "ir/kernel_graph.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 
@@ -57,7 +58,7 @@ class Check {
   }
 
   bool stays_along(NodeId id) const {
-    return std::holds_alternative<Reduce>(node(id).op) && node(id).type.has(kernel_.column);
+    return is_reduce(node(id)) && node(id).type.has(kernel_.column);
   }
 
   // Heads that are walked together have one list of blocks.
@@ -81,10 +82,7 @@ class Check {
   }
 
   bool is_fold(NodeId id) const {
-    const Op& op = node(id).op;
-    return !leaves_[static_cast<std::size_t>(id)] &&
-           (std::holds_alternative<Scan>(op) || std::holds_alternative<TopK>(op) ||
-            (std::holds_alternative<Reduce>(op) && !is_multiple(graph_, id)));
+    return !leaves_[static_cast<std::size_t>(id)] && is_single_fold(graph_, id);
   }
   bool folds_plane(NodeId id) const {
     return is_plane_reduction(graph_, id, kernel_.row, kernel_.column);
@@ -106,7 +104,7 @@ class Check {
   }
 
   std::optional<std::string> of_read(NodeId id) const {
-    if (!std::holds_alternative<Read>(node(id).op)) return {};
+    if (!is_read(node(id))) return {};
     const NodeId fold = find_below(node(id).inputs[0], [&](NodeId at) { return is_fold(at); });
     if (fold == kNone) return {};
     return defect("reads {} at other coordinates, and nobody stores it", known_.call(fold));
@@ -116,8 +114,7 @@ class Check {
     if (auto defect = of_read(id)) return defect;
     if (!is_fold(id)) return {};
     if (folds_plane(id)) return of_plane_fold(id);
-    const bool stays =
-        std::holds_alternative<Reduce>(node(id).op) && is_on_plane(graph_, kernel_, id);
+    const bool stays = is_reduce(node(id)) && is_on_plane(graph_, kernel_, id);
     if (stays) return {};
     return defect("needs {}, which no tile of its plane tells, and nobody stores it",
                   known_.call(id));

@@ -8,6 +8,7 @@
 
 #include "ir/expression.h"
 #include "ir/lexer.h"
+#include "ir/query.h"
 #include "ir/text.h"
 
 namespace fovea::ir {
@@ -30,7 +31,7 @@ class Printer {
     std::size_t next_output = 0;
     for (std::size_t k = 0; k < nodes_.size(); ++k) {
       const Node& node = graph_.nodes[k];
-      if (const auto* input = std::get_if<Input>(&node.op))
+      if (const auto* input = input_of(node))
         inputs += fmt::format("{} : {}\n", input->name, express(graph_, node.type));
       if (nodes_[k].stated)
         statements += fmt::format("{} = {}\n", nodes_[k].name, nodes_[k].expression.text);
@@ -62,9 +63,7 @@ class Printer {
   bool exists(NodeId id) const {
     return id >= 0 && static_cast<std::size_t>(id) < graph_.nodes.size();
   }
-  bool is_index(NodeId id) const {
-    return exists(id) && std::holds_alternative<Index>(graph_.node(id).op);
-  }
+  bool is_index(NodeId id) const { return exists(id) && ir::is_index(graph_.node(id)); }
 
   // ---- which nodes get a name
 
@@ -80,7 +79,7 @@ class Printer {
       taken_.insert(node.name);
       for (NodeId input : node.inputs) use(input);
       // max(j, x) would fold j away: here the index needs a name that is not its axis.
-      const auto* map = std::get_if<Map>(&node.op);
+      const auto* map = map_of(node);
       if (map != nullptr && (map->fn == Fn::Max || map->fn == Fn::Min) && !node.inputs.empty() &&
           is_index(node.inputs[0]))
         use(node.inputs[0], true);
@@ -123,7 +122,7 @@ class Printer {
       const Output& output = graph_.outputs[outputs_passed_];
       if (output.node == id && stored_as.empty()) stored_as = output.name;
     }
-    if (const auto* input = std::get_if<Input>(&node.op)) {
+    if (const auto* input = input_of(node)) {
       state.name = input->name;
     } else if (!node.name.empty() && !is_generated_name(node.name)) {
       state.stated = true;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ir/deciding.h"
+#include "ir/query.h"
 
 namespace fovea::ir {
 namespace {
@@ -13,13 +14,8 @@ constexpr Range kTruth{0, 1};
 Range hull(Range a, Range b) { return {std::min(a.low, b.low), std::max(a.high, b.high)}; }
 
 Range range_of_dtype(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::Bool: return kTruth;
-    case Dtype::U8: return {0, 255};
-    case Dtype::I8: return {-128, 127};
-    case Dtype::I4: return {-8, 7};
-    default: return kAllI32;
-  }
+  const runtime::DtypeRow& row = runtime::row(dtype);
+  return is_float(dtype) ? kAllI32 : Range{row.min, row.max};
 }
 
 std::int64_t longest(const Axis& axis) {
@@ -174,9 +170,9 @@ class Overflows {
       found_.opaque.push_back(0);
       found_.reaches.push_back(own(id));
       const Node& node = graph_.node(id);
-      if (const auto* map = std::get_if<Map>(&node.op)) visit(id, node, map->fn);
-      if (const auto* reduce = std::get_if<Reduce>(&node.op)) visit(id, node, *reduce);
-      if (std::holds_alternative<Read>(node.op))
+      if (const auto* map = map_of(node)) visit(id, node, map->fn);
+      if (const auto* reduce = reduce_of(node)) visit(id, node, *reduce);
+      if (is_read(node))
         for (const NodeId input : node.inputs) reach(id) = either(reach(id), reach(input));
     }
     return std::move(found_);
@@ -196,7 +192,7 @@ class Overflows {
     if (is_float(node.type.dtype) || found_.wraps[static_cast<std::size_t>(id)]) return;
     if (is_ordering(fn) && std::ranges::any_of(node.inputs, is_real)) return;
     const auto* constant =
-        node.inputs.size() == 2 ? std::get_if<Constant>(&graph_.node(node.inputs[1]).op) : nullptr;
+        node.inputs.size() == 2 ? constant_of(graph_.node(node.inputs[1])) : nullptr;
     const double divisor = constant != nullptr ? constant->value : 1;
     unsigned& opaque = found_.opaque[static_cast<std::size_t>(id)];
     const auto terms = [&] {
@@ -214,7 +210,7 @@ class Overflows {
     reach(id) = terms().result;
   }
 
-  bool is_constant(NodeId id) const { return std::holds_alternative<Constant>(graph_.node(id).op); }
+  bool is_constant(NodeId id) const { return ir::is_constant(graph_.node(id)); }
   bool has_terms(NodeId id) {
     return reach(id).scale > own(id).scale || reach(id).size > own(id).size;
   }

@@ -4,22 +4,11 @@
 #include <cmath>
 #include <set>
 
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::ir {
 namespace {
-
-bool is_map(const Node& node, Fn fn) {
-  const auto* map = std::get_if<Map>(&node.op);
-  return map && map->fn == fn;
-}
-
-bool is_constant(const Node& node, double value) {
-  const auto* constant = std::get_if<Constant>(&node.op);
-  return constant && constant->value == value;
-}
-
-const Reduce* as_reduce(const Node& node) { return std::get_if<Reduce>(&node.op); }
 
 bool on_plane(const Node& node, AxisId row, AxisId column) {
   return (row == kNone || node.type.has(row)) && node.type.has(column);
@@ -49,12 +38,11 @@ NodeId maximum_behind(const Graph& graph, NodeId id) {
     const Node& condition = graph.node(node.inputs[0]);
     const NodeId m = node.inputs[2];
     const bool guards = is_map(condition, Fn::Eq) && condition.inputs[0] == m &&
-                        is_constant(graph.node(condition.inputs[1]), -INFINITY) &&
-                        is_constant(graph.node(node.inputs[1]), 0);
+                        is_number(graph.node(condition.inputs[1]), -INFINITY) &&
+                        is_number(graph.node(node.inputs[1]), 0);
     return guards ? maximum_behind(graph, m) : kNone;
   }
-  const Reduce* reduce = as_reduce(node);
-  return reduce && reduce->fn == ReduceFn::Max ? id : kNone;
+  return is_reduce(node, ReduceFn::Max) ? id : kNone;
 }
 
 // How a term depends on a maximum m: not at all, linearly in exp(-m) or exp2(-m), or otherwise.
@@ -87,14 +75,14 @@ class Linearity {
       return Degree::Other;
     const auto has = [&](Degree d) { return std::ranges::find(inputs, d) != inputs.end(); };
     if (has(Degree::Linear) && has(Degree::LinearBaseTwo)) return Degree::Other;
-    const auto* map = std::get_if<Map>(&node.op);
+    const auto* map = map_of(node);
     if (!map || !linear(map->fn, inputs, node)) return Degree::Other;
     return has(Degree::Linear) ? Degree::Linear : Degree::LinearBaseTwo;
   }
 
   bool linear(Fn fn, const std::vector<Degree>& inputs, const Node& node) const {
     const auto is_linear = [&](int n) { return inputs[n] != Degree::Absent; };
-    const auto is_zero = [&](int n) { return is_constant(graph_.node(node.inputs[n]), 0); };
+    const auto is_zero = [&](int n) { return is_number(graph_.node(node.inputs[n]), 0); };
     switch (fn) {
       case Fn::Mul: return is_linear(0) != is_linear(1);
       case Fn::Div: return is_linear(0) && !is_linear(1);
@@ -169,7 +157,7 @@ std::vector<NodeId> hidden_by(const Graph& graph, NodeId node, const Leaves& lea
   std::vector<NodeId> conditions;
   while (!leaves[node] && is_map(graph.node(node), Fn::Where)) {
     const std::vector<NodeId>& inputs = graph.node(node).inputs;
-    if (!is_constant(graph.node(inputs[2]), -INFINITY)) break;
+    if (!is_number(graph.node(inputs[2]), -INFINITY)) break;
     conditions.push_back(inputs[0]);
     node = inputs[1];
   }
@@ -181,20 +169,14 @@ const PlaneReduction* Region::find(NodeId node) const {
   return at == reductions.end() ? nullptr : &*at;
 }
 
-bool is_multiple(const Graph& graph, NodeId id) {
-  const Reduce* reduce = as_reduce(graph.node(id));
-  return reduce && reduce->fn == ReduceFn::Sum &&
-         !graph.node(graph.node(id).inputs[0]).type.has(reduce->axis);
-}
-
 bool is_plane_reduction(const Graph& graph, NodeId id, AxisId row, AxisId column) {
-  const Reduce* reduce = as_reduce(graph.node(id));
+  const Reduce* reduce = reduce_of(graph.node(id));
   return reduce && (reduce->axis == row || reduce->axis == column) &&
          on_plane(graph.node(graph.node(id).inputs[0]), row, column);
 }
 
 bool folds_rows(const Graph& graph, const Kernel& kernel, NodeId result) {
-  const Reduce* reduce = as_reduce(graph.node(result));
+  const Reduce* reduce = reduce_of(graph.node(result));
   return kernel.row != kNone && reduce && reduce->axis == kernel.row;
 }
 
@@ -209,12 +191,12 @@ std::vector<NodeId> plane_reductions_of(const Graph& graph, NodeId node, AxisId 
 Followed followed_by(const Graph& graph, NodeId reduction, AxisId row, AxisId column,
                      const Leaves& leaves) {
   const Node& node = graph.node(reduction);
-  const Reduce* reduce = as_reduce(node);
+  const Reduce* reduce = reduce_of(node);
   // Over rows a maximum is spread over tiles that were walked before: nothing can follow it.
   if (!reduce || reduce->fn != ReduceFn::Sum || reduce->axis != column) return {};
   NodeId found = kNone;
   for (const NodeId needed : plane_reductions_of(graph, node.inputs[0], row, column, leaves)) {
-    const Reduce* maximum = as_reduce(graph.node(needed));
+    const Reduce* maximum = reduce_of(graph.node(needed));
     if (maximum->fn != ReduceFn::Max || maximum->axis != reduce->axis || found != kNone) return {};
     found = needed;
   }
@@ -263,12 +245,12 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
   while (const auto id = todo.next()) {
     if (region.leaves[*id]) continue;
     const Node& node = graph.node(*id);
-    if (const Reduce* reduce = as_reduce(node);
+    if (const Reduce* reduce = reduce_of(node);
         reduce && common && reduce->axis != row && reduce->axis != column)
       std::erase(*common, reduce->axis);
-    if (const Read* read = std::get_if<Read>(&node.op);
-        read && common && on_plane(graph.node(node.inputs[0]), row, column) &&
-        !region.leaves[node.inputs[0]])
+    if (const Read* read = read_of(node); read && common &&
+                                          on_plane(graph.node(node.inputs[0]), row, column) &&
+                                          !region.leaves[node.inputs[0]])
       for (const Read::Coordinate& at : read->at) std::erase(*common, at.axis);
     todo.add(node.inputs);
   }
@@ -278,8 +260,7 @@ Region make_region(const Graph& graph, AxisId row, AxisId column,
 
 Region region_of(const Graph& graph, const Kernel& kernel) {
   Leaves leaves(graph.nodes.size());
-  for (std::size_t id = 0; id < graph.nodes.size(); id++)
-    leaves[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+  for (std::size_t id = 0; id < graph.nodes.size(); id++) leaves[id] = is_input(graph.nodes[id]);
   for (const Kernel& other : graph.kernels)
     if (&other != &kernel && !(other == kernel))
       for (const NodeId id : other.results) leaves[id] = true;

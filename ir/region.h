@@ -59,9 +59,6 @@ struct Region {
   const PlaneReduction* find(NodeId node) const;
 };
 
-// Whether the node is a sum of the same value again and again: as size(j) is, a product with an extent.
-bool is_multiple(const Graph& graph, NodeId node);
-
 // Whether the node is a Reduce over `row` or `column` of something that lies on their plane. Here and
 // below, no row (kNone) is any row: what counts is the column, as for a kernel that walks one axis.
 bool is_plane_reduction(const Graph& graph, NodeId node, AxisId row, AxisId column);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "ir/infer.h"
+#include "ir/query.h"
 
 namespace fovea::ir {
 namespace {
@@ -72,19 +73,14 @@ std::vector<int> count_uses(const Graph& graph) {
 std::vector<bool> depends_on_input(const Graph& graph, bool positions_free) {
   std::vector<bool> depends;
   for (const Node& node : graph.nodes) {
-    const auto* reduce = std::get_if<Reduce>(&node.op);
-    const bool position = std::holds_alternative<TopK>(node.op) ||
-                          (reduce != nullptr && reduce->fn == ReduceFn::ArgMax);
-    bool any = std::holds_alternative<Input>(node.op);
+    bool any = is_input(node);
     for (const NodeId input : node.inputs) any = any || depends[static_cast<std::size_t>(input)];
     // Where a ragged axis ends is also something that a result depends on; an index does not.
-    if (!std::holds_alternative<Index>(node.op)) {
-      for (const AxisId axis : axes_of(node.op)) {
-        const NodeId degree = graph.axis(axis).degree;
-        if (degree != kNone) any = any || depends[static_cast<std::size_t>(degree)];
-      }
+    for (const AxisId axis : bounded_axes(node.op)) {
+      const NodeId degree = graph.axis(axis).degree;
+      if (degree != kNone) any = any || depends[static_cast<std::size_t>(degree)];
     }
-    depends.push_back(any && !(position && positions_free));
+    depends.push_back(any && !(chooses_places(node) && positions_free));
   }
   return depends;
 }

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "ir/geometry_functions.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea {
@@ -59,7 +60,7 @@ class Context {
   std::vector<Axis> axes_of_inputs(const ir::Graph& graph) const {
     std::vector<Axis> all;
     for (const ir::Node& node : graph.nodes) {
-      if (!std::holds_alternative<ir::Input>(node.op)) continue;
+      if (!ir::is_input(node)) continue;
       for (const AxisId id : node.type.axes) {
         if (std::ranges::find(all, graph.axis(id).name, &Axis::name) != all.end()) continue;
         all.push_back(Axis(graph.axis(id).name));

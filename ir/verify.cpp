@@ -4,6 +4,7 @@
 
 #include "ir/build.h"
 #include "ir/infer.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::ir {

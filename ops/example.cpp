@@ -3,6 +3,7 @@
 #include <random>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ops/mechanism.h"
 
@@ -48,7 +49,7 @@ ir::Arrays example_inputs(const Mechanism& mechanism, const Problem& problem,
   std::mt19937 random(seed);
   ir::Arrays inputs;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     ir::Array array{.dtype = node.type.dtype, .shape = {}, .data = {}};
     for (const ir::AxisId axis : node.type.axes) {

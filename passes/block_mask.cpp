@@ -5,6 +5,7 @@
 #include <string>
 
 #include "ir/build.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "passes/masked_value.h"
 
@@ -46,7 +47,7 @@ std::vector<std::vector<AxisId>> axes_read_elsewhere(const ir::Graph& graph,
     for (std::size_t n = 0; n < node.inputs.size(); ++n) {
       auto& axes = elsewhere[static_cast<std::size_t>(node.inputs[n])];
       insert(axes, elsewhere[k]);
-      const auto* read = std::get_if<ir::Read>(&node.op);
+      const auto* read = ir::read_of(node);
       if (read == nullptr || n > 0) continue;
       for (const ir::Read::Coordinate& at : read->at) insert(axes, {&at.axis, 1});
     }
@@ -65,8 +66,8 @@ std::vector<bool> is_known_late(const ir::Graph& graph, const ir::Kernel& kernel
     const ir::Node& node = graph.nodes[k];
     const bool is_reduction =
         std::ranges::find(reductions, static_cast<NodeId>(k)) != reductions.end();
-    const bool is_contraction = std::holds_alternative<ir::Reduce>(node.op) &&
-                                ir::is_float(node.type.dtype) && is_on_plane(kernel, node.type);
+    const bool is_contraction =
+        ir::is_reduce(node) && ir::is_float(node.type.dtype) && is_on_plane(kernel, node.type);
     late[k] = is_reduction || is_contraction;
     for (const NodeId input : node.inputs) {
       late[k] = late[k] || late[static_cast<std::size_t>(input)];
@@ -87,35 +88,27 @@ std::vector<AxisId> extra_axes(const ir::Graph& graph, const ir::Kernel& kernel,
   return extra;
 }
 
-bool is_constant(const ir::Graph& graph, NodeId id) {
-  return std::holds_alternative<ir::Constant>(graph.node(id).op);
-}
-
-double constant_of(const ir::Graph& graph, NodeId id) {
-  return std::get<ir::Constant>(graph.node(id).op).value;
-}
-
 // The value of a condition at which `where` gives a constant. Of two constants it is the one that
 // excludes: an infinity, else a zero.
 std::vector<Exclusion> masks_of_where(const ir::Graph& graph, const ir::Node& node) {
   const NodeId condition = node.inputs[0];
-  const bool then = is_constant(graph, node.inputs[1]), other = is_constant(graph, node.inputs[2]);
+  const auto then = number_of(graph.node(node.inputs[1]));
+  const auto other = number_of(graph.node(node.inputs[2]));
   if (!then && !other) return {};
-  if (then != other) return {{condition, then}};
-  const double a = constant_of(graph, node.inputs[1]), b = constant_of(graph, node.inputs[2]);
-  return {{condition, std::isinf(a) || (a == 0 && b != 0 && !std::isinf(b))}};
+  if (!then || !other) return {{condition, then.has_value()}};
+  return {{condition, std::isinf(*then) || (*then == 0 && *other != 0 && !std::isinf(*other))}};
 }
 
 // The masks that a node applies to its operands.
 std::vector<Exclusion> masks_of(const ir::Graph& graph, const ir::Kernel& kernel,
                                 const ir::Node& node) {
-  if (const auto* reduce = std::get_if<ir::Reduce>(&node.op)) {
+  if (const auto* reduce = ir::reduce_of(node)) {
     const ir::Type& type = graph.node(node.inputs[0]).type;
     const bool is_along_plane = reduce->axis == kernel.row || reduce->axis == kernel.column;
     if (type.dtype != ir::Dtype::Bool || !is_along_plane || !is_on_plane(kernel, type)) return {};
     return {{node.inputs[0], reduce->fn == ir::ReduceFn::Min}};
   }
-  const auto* map = std::get_if<ir::Map>(&node.op);
+  const auto* map = ir::map_of(node);
   if (map == nullptr) return {};
   if (map->fn == Fn::Where) return masks_of_where(graph, node);
   std::vector<Exclusion> masks;
@@ -131,8 +124,7 @@ std::vector<Exclusion> masks_of(const ir::Graph& graph, const ir::Kernel& kernel
 Exclusion without_not(const ir::Graph& graph, Exclusion mask) {
   for (;;) {
     const ir::Node& node = graph.node(mask.condition);
-    const auto* map = std::get_if<ir::Map>(&node.op);
-    if (map == nullptr || map->fn != Fn::Not) return mask;
+    if (!is_map(node, Fn::Not)) return mask;
     mask = {node.inputs[0], !mask.value};
   }
 }
@@ -153,7 +145,7 @@ Found find_masks(const ir::Graph& graph, const ir::Kernel& kernel) {
         extra, [&](AxisId axis) { return graph.axis(axis).degree != ir::kNone; });
     const bool is_walked = type.has(kernel.row) || type.has(kernel.column) || extra.empty();
     return is_walked && !late[k] && !is_ragged && !meet(elsewhere[k], type.axes) &&
-           !is_constant(graph, mask.condition);
+           !is_constant(graph.node(mask.condition));
   };
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
     if (!inside[k]) continue;
@@ -162,8 +154,7 @@ Found find_masks(const ir::Graph& graph, const ir::Kernel& kernel) {
       if (!is_usable(mask)) continue;
       add(found.masks, mask);
       const ir::Node& node = graph.nodes[k];
-      if (node.type.has(kernel.column) || std::holds_alternative<ir::Reduce>(node.op))
-        add(found.of_columns, mask);
+      if (node.type.has(kernel.column) || ir::is_reduce(node)) add(found.of_columns, mask);
     }
   }
   return found;
@@ -192,7 +183,7 @@ std::vector<Exclusion> minimal(const ir::Graph& graph, const ir::Kernel& kernel,
 
 std::string describe(const ir::Graph& graph, NodeId id) {
   const ir::Node& node = graph.node(id);
-  if (const auto* reduce = std::get_if<ir::Reduce>(&node.op)) {
+  if (const auto* reduce = ir::reduce_of(node)) {
     const std::string& of = graph.node(node.inputs[0]).name;
     return std::string(name(reduce->fn)) + " over " + graph.axis(reduce->axis).name +
            (of.empty() ? "" : " of " + of);

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
 #include "passes/planes.h"
@@ -88,7 +89,7 @@ class Search {
       return std::ranges::find(node.inputs, at) != node.inputs.end();
     };
     for (const Node& scan : graph_.nodes) {
-      if (!std::holds_alternative<ir::Scan>(scan.op)) continue;
+      if (!ir::is_scan(scan)) continue;
       const Node& input = graph_.node(scan.inputs[0]);
       if (scan.inputs[0] == id || (is_map(input, Fn::Where) && takes(input, id))) return true;
     }
@@ -130,9 +131,9 @@ class Search {
   // The scan behind reads of it, or that a sum is the last of.
   NodeId scan_of(NodeId id) const {
     const Node& node = graph_.node(id);
-    if (const auto* sum = std::get_if<ir::Reduce>(&node.op)) return scan_of_sum(node, *sum);
-    if (std::holds_alternative<ir::Read>(node.op)) return scan_of(node.inputs[0]);
-    const auto* scan = std::get_if<ir::Scan>(&node.op);
+    if (const auto* sum = ir::reduce_of(node)) return scan_of_sum(node, *sum);
+    if (ir::is_read(node)) return scan_of(node.inputs[0]);
+    const auto* scan = ir::scan_of(node);
     return scan && node.type.dtype == ir::Dtype::F32 && !is_ragged(graph_, scan->axis) ? id : kNone;
   }
 
@@ -140,7 +141,7 @@ class Search {
     if (sum.fn != ir::ReduceFn::Sum) return kNone;
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) {
       const Node& other = graph_.node(id);
-      const auto* scan = std::get_if<ir::Scan>(&other.op);
+      const auto* scan = ir::scan_of(other);
       if (scan && scan->axis == sum.axis && other.inputs[0] == node.inputs[0]) return scan_of(id);
     }
     return kNone;
@@ -192,9 +193,7 @@ class Rebuild {
     return into_.map(pair.plus.divides ? Fn::Div : Fn::Mul, {both, copied(pair.plus.factor)});
   }
 
-  bool is_last(const Term& term) const {
-    return std::holds_alternative<ir::Reduce>(graph_.node(term.value).op);
-  }
+  bool is_last(const Term& term) const { return ir::is_reduce(graph_.node(term.value)); }
 
   // Of no terms, a sum is 0.
   NodeId last_of(NodeId scanned, ir::AxisId axis) {
@@ -215,7 +214,7 @@ class Rebuild {
   // What rounding took from a scan, read where the scan is.
   NodeId rest_of(NodeId id) {
     const Node& node = graph_.node(id);
-    const auto* read = std::get_if<ir::Read>(&node.op);
+    const auto* read = ir::read_of(node);
     if (!read) return rest_of_scan(id);
     std::vector<NodeId> inputs{rest_of(node.inputs[0])};
     std::size_t next = 1;

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/extents.h"
@@ -63,7 +64,7 @@ constexpr double kLanes = 16;    // of that machine
 bool is_exponential(Fn fn) { return fn == Fn::Exp || fn == Fn::Exp2; }
 
 bool is_division_of_integers(const Node& node) {
-  const auto* map = std::get_if<Map>(&node.op);
+  const auto* map = map_of(node);
   return map && (map->fn == Fn::Div || map->fn == Fn::Mod) && !is_float(node.type.dtype);
 }
 
@@ -71,8 +72,7 @@ bool is_division_of_integers(const Node& node) {
 bool comes_from_data(const Graph& graph, NodeId coordinate) {
   Worklist todo(graph, {coordinate});
   while (const auto id = todo.next()) {
-    const Op& op = graph.node(*id).op;
-    if (std::holds_alternative<Input>(op) || std::holds_alternative<TopK>(op)) return true;
+    if (is_input(graph.node(*id)) || is_topk(graph.node(*id))) return true;
     todo.add(graph.node(*id).inputs);
   }
   return false;
@@ -80,7 +80,7 @@ bool comes_from_data(const Graph& graph, NodeId coordinate) {
 
 bool is_gather(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  if (!std::holds_alternative<Read>(node.op)) return false;
+  if (!is_read(node)) return false;
   return std::ranges::any_of(node.inputs.begin() + 1, node.inputs.end(),
                              [&](NodeId coordinate) { return comes_from_data(graph, coordinate); });
 }
@@ -108,8 +108,7 @@ class CostOfKernel {
     region_ = region_of(graph, kernel);
     computed_ = needs_of(graph, kernel, stored).computed;
     for (const NodeId id : computed_)
-      if (const auto* reduce = std::get_if<Reduce>(&graph.node(id).op))
-        if (reduce->fn == ReduceFn::Sum) summed_.insert(graph.node(id).inputs[0]);
+      if (is_reduce(graph.node(id), ReduceFn::Sum)) summed_.insert(graph.node(id).inputs[0]);
     find_folds(stored);
     find_points();
     is_loop_ = kernel.row == kNone && is_loop();
@@ -162,9 +161,8 @@ class CostOfKernel {
     leaves_.resize(graph_.nodes.size());
     for (const NodeId id : stored) leaves_[static_cast<std::size_t>(id)] = true;
     for (const NodeId id : computed_) {
-      const Op& op = graph_.node(id).op;
-      leaves_[static_cast<std::size_t>(id)] = std::holds_alternative<Input>(op);
-      if (is_fold(graph_.node(id)) && !is_multiple(graph_, id)) folds_.push_back(id);
+      leaves_[static_cast<std::size_t>(id)] = is_input(graph_.node(id));
+      if (is_single_fold(graph_, id)) folds_.push_back(id);
     }
     for (const NodeId id : folds_) {
       if (kernel_.row != kNone || kernel_.column != kNone) {
@@ -200,7 +198,7 @@ class CostOfKernel {
     while (const auto id = todo.next()) {
       if (factors.contains(*id) || leaves_[static_cast<std::size_t>(*id)]) continue;
       packed_.insert(*id);
-      if (std::holds_alternative<Map>(graph_.node(*id).op)) todo.add(graph_.node(*id).inputs);
+      if (is_map(graph_.node(*id))) todo.add(graph_.node(*id).inputs);
     }
   }
 
@@ -214,8 +212,7 @@ class CostOfKernel {
     for (const NodeId result : kernel_.results) add_points(result, graph_.node(result).type.axes);
     for (const NodeId user : users) {
       const Node& node = graph_.node(user);
-      const bool is_inlined =
-          std::holds_alternative<Read>(node.op) || std::holds_alternative<Map>(node.op);
+      const bool is_inlined = is_read(node) || is_map(node);
       for (const NodeId input : node.inputs) {
         const Type& type = graph_.node(input).type;
         const bool is_staged = kernel_.row != kNone && !is_on_plane(type) && !is_of_indices(input);
@@ -266,9 +263,8 @@ class CostOfKernel {
 
   // What comes of indices alone a kernel on a plane computes wherever it is used.
   bool is_of_indices(NodeId id) const {
-    return std::holds_alternative<Map>(graph_.node(id).op) && !needs(graph_, id, [&](NodeId at) {
-             return std::holds_alternative<Input>(graph_.node(at).op);
-           });
+    return is_map(graph_.node(id)) &&
+           !needs(graph_, id, [&](NodeId at) { return is_input(graph_.node(at)); });
   }
 
   // At each point of a node, wherever its kernel computes it.
@@ -318,8 +314,7 @@ class CostOfKernel {
   void add_fold(NodeId id, AxisId axis) {
     const Node& node = graph_.node(id);
     const Node& term = graph_.node(node.inputs[0]);
-    const bool is_product = summed_.contains(node.inputs[0]) &&
-                            std::holds_alternative<Map>(term.op) &&
+    const bool is_product = summed_.contains(node.inputs[0]) && is_map(term) &&
                             std::get<Map>(term.op).fn == Fn::Mul && node.type.axes.size() > 1;
     if (kernel_.row != kNone) return add_fold_on_plane(id, axis, is_product);
     if (kernel_.column != kNone) return add_folded(id, kWalked * width_, axis);
@@ -382,7 +377,7 @@ class CostOfKernel {
   }
 
   bool is_bound(NodeId id) const {
-    const auto* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+    const auto* reduce = reduce_of(graph_.node(id));
     return reduce && reduce->fn != ReduceFn::Sum && is_float(graph_.node(id).type.dtype);
   }
 
@@ -451,7 +446,7 @@ std::vector<AxisId> batch_axes(const Graph& graph) {
     for (const AxisId axis : {kernel.row, kernel.column})
       if (axis != kNone) others.insert(origin(graph, axis));
     for (const NodeId id : needs_of(graph, kernel, all_results(graph)).computed)
-      if (const auto* reduce = std::get_if<Reduce>(&graph.node(id).op))
+      if (const auto* reduce = reduce_of(graph.node(id)))
         others.insert(origin(graph, reduce->axis));
   }
   std::erase_if(batch, [&](AxisId axis) {

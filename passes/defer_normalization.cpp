@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/worklist.h"
 #include "passes/extents.h"
 #include "passes/planes.h"
@@ -60,10 +61,9 @@ using Terms = std::vector<Term>;
 // Whether a value needs a fold over the axis; with `of_plane`, one of a pair plane.
 bool folds(const Graph& graph, NodeId root, AxisId axis, bool of_plane) {
   ir::Leaves inputs(graph.nodes.size());
-  for (std::size_t id = 0; id < inputs.size(); ++id)
-    inputs[id] = std::holds_alternative<ir::Input>(graph.nodes[id].op);
+  for (std::size_t id = 0; id < inputs.size(); ++id) inputs[id] = ir::is_input(graph.nodes[id]);
   return ir::needs(graph, root, [&](NodeId id) {
-    const auto* reduce = std::get_if<ir::Reduce>(&graph.node(id).op);
+    const auto* reduce = ir::reduce_of(graph.node(id));
     return reduce != nullptr && reduce->axis == axis &&
            (!of_plane || other_axis(graph, id, inputs));
   });
@@ -97,7 +97,7 @@ class Recognise {
  private:
   std::optional<Terms> terms(NodeId id) {
     const Node& node = graph_.node(id);
-    const auto* op = std::get_if<ir::Map>(&node.op);
+    const auto* op = ir::map_of(node);
     if (op == nullptr || node.type.dtype != ir::Dtype::F32) return {};
     if (op->fn == Fn::Div) return quotient(id, node);
     if (op->fn == Fn::Mul) return product(node);
@@ -238,7 +238,7 @@ NodeId build(Builder& into, const Graph& graph, const std::vector<NodeId>& to, A
 
 std::optional<Graph> improve(const Graph& graph) {
   for (NodeId site = 0; site < static_cast<NodeId>(graph.nodes.size()); ++site) {
-    const auto* reduce = std::get_if<ir::Reduce>(&graph.node(site).op);
+    const auto* reduce = ir::reduce_of(graph.node(site));
     if (reduce == nullptr || reduce->fn != ir::ReduceFn::Sum) continue;
     const auto found = Recognise(graph, site, reduce->axis)(graph.node(site).inputs[0]);
     if (!found) continue;

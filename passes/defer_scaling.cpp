@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "passes/keep_zeros.h"
 #include "passes/products.h"
@@ -29,7 +30,7 @@ class Finder {
  public:
   explicit Finder(const Graph& graph) : graph_(graph), stored_(all_results(graph)) {
     for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id)
-      if (std::holds_alternative<Input>(graph.node(id).op)) stored_.insert(id);
+      if (is_input(graph.node(id))) stored_.insert(id);
   }
 
   // What a kernel stores, if it is a scaling that every kernel that needs it can compute itself.
@@ -58,7 +59,7 @@ class Finder {
   std::optional<AxisId> fastest(NodeId leaf) const {
     const Node& node = graph_.node(leaf);
     if (stored_.contains(leaf) && !node.type.axes.empty()) return node.type.axes.back();
-    if (!std::holds_alternative<Read>(node.op) || node.inputs.size() != 2) return {};
+    if (!is_read(node) || node.inputs.size() != 2) return {};
     const auto found = stored_.contains(node.inputs[0]) ? fastest(node.inputs[0]) : std::nullopt;
     const bool moves =
         found && (graph_.node(node.inputs[1]).type.has(*found) || !node.type.has(*found));
@@ -98,8 +99,7 @@ class Finder {
       // The inverse of a divisor is rounded: as a factor that is harmless, but of equals divided by
       // equals the difference is 0.
       if (scaling.divides) return is_map(node, Fn::Mul);
-      return !std::holds_alternative<Read>(node.op) ||
-             std::none_of(node.inputs.begin() + 1, node.inputs.end(), moves);
+      return !is_read(node) || std::none_of(node.inputs.begin() + 1, node.inputs.end(), moves);
     };
     const Node& leaf = graph_.node(scaling.leaf);
     if (!stored_.contains(scaling.leaf) && moves(leaf.inputs[1])) return false;
@@ -122,7 +122,7 @@ class Finder {
     int terms = 0;
     for (const NodeId user : users_of(id, needs)) {
       const Node& node = graph_.node(user);
-      const bool reads = std::holds_alternative<Read>(node.op);
+      const bool reads = is_read(node);
       terms += reads ? terms_of(user, needs) : !is_map(node, Fn::Mul);
     }
     return terms;

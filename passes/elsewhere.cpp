@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
 #include "ir/region.h"
 #include "passes/partition.h"
 #include "passes/planes.h"
@@ -14,7 +15,7 @@ std::vector<bool> fold_holders(const Graph& graph) {
   std::vector<bool> holds(graph.nodes.size());
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++) {
     const Node& node = graph.node(id);
-    holds[id] = (is_fold(node) && !is_multiple(graph, id)) ||
+    holds[id] = is_single_fold(graph, id) ||
                 std::ranges::any_of(node.inputs, [&](NodeId input) { return holds[input]; });
   }
   return holds;
@@ -25,7 +26,7 @@ std::vector<bool> loads_of_folds(const Graph& graph) {
   std::vector<bool> loads(graph.nodes.size());
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); id++) {
     const Node& node = graph.node(id);
-    if (!std::holds_alternative<Read>(node.op) || !holds[node.inputs[0]]) continue;
+    if (!is_read(node) || !holds[node.inputs[0]]) continue;
     loads[id] = std::ranges::none_of(graph.node(node.inputs[0]).type.axes,
                                      [&](AxisId axis) { return is_ragged(graph, axis); });
   }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 #include "passes/extents.h"
 
@@ -13,17 +14,6 @@ namespace {
 using namespace ir;
 using Kind = FoldForm::Kind;
 
-AxisId axis_of(const Node& fold) {
-  if (const auto* reduce = std::get_if<Reduce>(&fold.op)) return reduce->axis;
-  if (const auto* scan = std::get_if<Scan>(&fold.op)) return scan->axis;
-  return kNone;
-}
-
-bool is_sum(const Node& node) {
-  const auto* reduce = std::get_if<Reduce>(&node.op);
-  return reduce && reduce->fn == ReduceFn::Sum;
-}
-
 // Whether a value is made of what lies side by side along the axis, element by element.
 bool lies_along(const Graph& graph, NodeId root, AxisId axis, const Leaves& leaves) {
   bool varies = false;
@@ -31,11 +21,9 @@ bool lies_along(const Graph& graph, NodeId root, AxisId axis, const Leaves& leav
   while (const auto id = todo.next()) {
     const Node& node = graph.node(*id);
     if (!leaves[static_cast<std::size_t>(*id)]) {
-      const bool reads = std::holds_alternative<Read>(node.op) && node.inputs.size() == 2 &&
-                         !graph.node(node.inputs[1]).type.has(axis);
-      if (!reads && !std::holds_alternative<Map>(node.op) &&
-          !std::holds_alternative<Constant>(node.op) && !std::holds_alternative<Index>(node.op))
-        return false;
+      const bool reads =
+          is_read(node) && node.inputs.size() == 2 && !graph.node(node.inputs[1]).type.has(axis);
+      if (!reads && !is_pointwise(node)) return false;
       todo.add(node.inputs);
     } else if (node.type.has(axis)) {
       if (node.type.axes.back() != axis || node.type.dtype != Dtype::F32) return false;
@@ -51,11 +39,11 @@ bool has_neighbours(const Graph& graph, NodeId root, AxisId axis, const Leaves& 
   while (const auto id = todo.next()) {
     const Node& node = graph.node(*id);
     const bool is_loaded = leaves[static_cast<std::size_t>(*id)];
-    if ((is_loaded || (axis_of(node) != kNone && *id != root)) && node.type.has(axis) &&
+    if ((is_loaded || (folded_axis(node) != kNone && *id != root)) && node.type.has(axis) &&
         node.type.axes.back() != axis)
       return false;
-    if (is_loaded || (axis_of(node) != kNone && *id != root)) continue;
-    if (std::holds_alternative<Read>(node.op))
+    if (is_loaded || (folded_axis(node) != kNone && *id != root)) continue;
+    if (is_read(node))
       for (std::size_t n = 1; n < node.inputs.size(); ++n)
         if (graph.node(node.inputs[n]).type.has(axis)) return false;
     todo.add(node.inputs);
@@ -82,7 +70,7 @@ std::optional<FoldForm> product_of_matrices(const Graph& graph, NodeId fold, Nod
   FoldForm form{Kind::Matrices, type.axes.back(), kNone, sum->axes, false};
   std::vector<NodeId> rows, columns;
   for (const Factor& factor : product_of(graph, sum->term, leaves).factors)
-    if (!std::holds_alternative<Constant>(graph.node(factor.node).op))
+    if (!is_constant(graph.node(factor.node)))
       (graph.node(factor.node).type.has(form.column) ? columns : rows).push_back(factor.node);
   for (const AxisId axis : type.axes)
     if (axis != form.column && any_has(graph, rows, axis) && !any_has(graph, columns, axis))
@@ -107,14 +95,12 @@ bool folds_rows_of_neighbours(const Graph& graph, NodeId fold, const Leaves& lea
 
 bool folds_whole_rows(const Graph& graph, NodeId fold, const Leaves& leaves, int lanes) {
   const Node& node = graph.node(fold);
-  const auto* reduce = std::get_if<Reduce>(&node.op);
-  if (node.type.axes.empty() || node.type.dtype != Dtype::F32 ||
-      (reduce && reduce->fn == ReduceFn::ArgMax))
+  if (node.type.axes.empty() || node.type.dtype != Dtype::F32 || is_reduce(node, ReduceFn::ArgMax))
     return false;
   const AxisId last = node.type.axes.back();
-  return last != axis_of(node) && graph.axis(axis_of(node)).degree == kNone &&
-         graph.node(node.inputs[0]).type.has(axis_of(node)) && whole_vectors(graph, last, lanes) &&
-         lies_along(graph, node.inputs[0], last, leaves);
+  return last != folded_axis(node) && graph.axis(folded_axis(node)).degree == kNone &&
+         graph.node(node.inputs[0]).type.has(folded_axis(node)) &&
+         whole_vectors(graph, last, lanes) && lies_along(graph, node.inputs[0], last, leaves);
 }
 
 }  // namespace
@@ -122,18 +108,19 @@ bool folds_whole_rows(const Graph& graph, NodeId fold, const Leaves& leaves, int
 FoldForm form_of(const Graph& graph, NodeId fold, NodeId result, const std::vector<NodeId>& folds,
                  const Leaves& leaves, int lanes) {
   const Node& node = graph.node(fold);
-  if (axis_of(node) == kNone) return {};
+  if (!is_fold(node) || is_topk(node)) return {};
   // Sums over several axes are one where nothing else is folded.
   NodeId outermost = fold;
   for (const NodeId other : folds)
-    if (is_sum(graph.node(other)) && graph.node(other).inputs[0] == outermost) outermost = other;
+    if (is_reduce(graph.node(other), ReduceFn::Sum) && graph.node(other).inputs[0] == outermost)
+      outermost = other;
   const auto sum = sum_of(graph, outermost, leaves);
   if (sum && folds.size() == sum->axes.size())
     if (const auto form = product_of_matrices(graph, outermost, result, leaves, lanes))
       return outermost == fold ? *form : FoldForm{Kind::Inner, kNone, kNone, {}, false};
   if (fold == result && folds_rows_of_neighbours(graph, fold, leaves, lanes)) return {Kind::Rows};
   if (fold == result && folds_whole_rows(graph, fold, leaves, lanes)) return {Kind::Columns};
-  if (!is_sum(node) || node.type.axes.empty()) return {};
+  if (!is_reduce(node, ReduceFn::Sum) || node.type.axes.empty()) return {};
   const AxisId last = node.type.axes.back();
   const bool is_alone = folds.size() == 1 && fold == result;
   const bool is_wide = !is_alone || whole_vectors(graph, last, lanes).has_value();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/worklist.h"
 #include "passes/extents.h"
 
@@ -44,7 +45,7 @@ class Search {
   }
 
  private:
-  bool is_map(NodeId id) const { return std::holds_alternative<Map>(graph_.node(id).op); }
+  bool is_map(NodeId id) const { return ir::is_map(graph_.node(id)); }
 
   // Whether it has a tile in registers that lies as the result does: some factor varies along the
   // last axis and what is summed, and another does not and has an axis of its own.
@@ -69,8 +70,8 @@ class Search {
   bool lies_along(NodeId id, AxisId axis) const {
     const Node& node = graph_.node(id);
     if (!node.type.has(axis)) return true;
-    if (std::holds_alternative<Input>(node.op)) return node.type.axes.back() == axis;
-    if (std::holds_alternative<Read>(node.op)) return lies_along(node.inputs[0], axis);
+    if (is_input(node)) return node.type.axes.back() == axis;
+    if (is_read(node)) return lies_along(node.inputs[0], axis);
     return !is_map(id) ||
            std::ranges::all_of(node.inputs, [&](NodeId input) { return lies_along(input, axis); });
   }

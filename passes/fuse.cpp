@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
@@ -40,8 +41,7 @@ class Fuser {
 
   void find_ends() {
     for (const NodeId id : needed_) {
-      if (ending_.contains(id) || partition_.group_of(id) != kNone ||
-          !std::holds_alternative<Map>(graph_.node(id).op))
+      if (ending_.contains(id) || partition_.group_of(id) != kNone || !is_map(graph_.node(id)))
         continue;
       if (const auto group = ends(id)) ending_[id] = *group;
     }
@@ -60,7 +60,7 @@ class Fuser {
         group = folded;
       } else if (needed_.contains(*at) && *at != id) {
         others.push_back(*at);
-      } else if (std::holds_alternative<Map>(node.op)) {
+      } else if (is_map(node)) {
         todo.add(node.inputs);
       } else if (!is_free(*at)) {
         return {};
@@ -76,9 +76,8 @@ class Fuser {
 
   // Whether any kernel has the value without computing anything.
   bool is_free(NodeId id) const {
-    const Op& op = graph_.node(id).op;
-    return std::holds_alternative<Input>(op) || std::holds_alternative<Constant>(op) ||
-           std::holds_alternative<Index>(op) || is_multiple(graph_, id);
+    const Node& node = graph_.node(id);
+    return is_input(node) || is_constant(node) || is_index(node) || is_multiple(graph_, id);
   }
 
   // --- what each kernel stores
@@ -163,7 +162,7 @@ class Fuser {
   }
 
   std::string why_plain(NodeId id) const {
-    const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+    const Reduce* reduce = reduce_of(graph_.node(id));
     if (!reduce) return "off the plane";
     if (is_ragged(graph_, reduce->axis))
       return "not fused: axis " + graph_.axis(reduce->axis).name + " is ragged";

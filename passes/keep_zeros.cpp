@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/build.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
@@ -26,8 +27,8 @@ using ir::NodeId;
 
 // Which inputs of a term's part are parts of the term too.
 bool passes_on(const Node& node, std::size_t n) {
-  if (std::holds_alternative<ir::Read>(node.op)) return n == 0;
-  const auto* map = std::get_if<ir::Map>(&node.op);
+  if (ir::is_read(node)) return n == 0;
+  const auto* map = ir::map_of(node);
   if (!map || !ir::is_float(node.type.dtype)) return false;
   switch (map->fn) {
     case Fn::Mul:
@@ -63,8 +64,8 @@ class Singular {
   // sake.
   bool operator()(NodeId factor) {
     const Node& node = b_[factor];
-    if (std::holds_alternative<ir::Input>(node.op)) return true;
-    if (std::holds_alternative<ir::Read>(node.op)) return (*this)(node.inputs[0]);
+    if (ir::is_input(node)) return true;
+    if (ir::is_read(node)) return (*this)(node.inputs[0]);
     return has_pole(factor);
   }
 
@@ -76,10 +77,9 @@ class Singular {
 
   bool find_pole(NodeId id) {
     const Node& node = b_[id];
-    if (std::holds_alternative<ir::Read>(node.op)) return has_pole(node.inputs[0]);
-    if (const auto* constant = std::get_if<ir::Constant>(&node.op))
-      return !std::isfinite(constant->value);
-    const auto* map = std::get_if<ir::Map>(&node.op);
+    if (ir::is_read(node)) return has_pole(node.inputs[0]);
+    if (const auto number = number_of(node)) return !std::isfinite(*number);
+    const auto* map = ir::map_of(node);
     if (!map) return false;
     switch (map->fn) {
       case Fn::Div: return has_pole(node.inputs[0]) || !is_never_zero(b_, node.inputs[1]);
@@ -134,9 +134,7 @@ class Rewrite {
     const Node& node = graph_.node(id);
     std::vector<NodeId> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(copied(input));
-    const auto* reduce = std::get_if<ir::Reduce>(&node.op);
-    const bool sums =
-        std::holds_alternative<ir::Scan>(node.op) || (reduce && reduce->fn == ir::ReduceFn::Sum);
+    const bool sums = is_scan(node) || is_reduce(node, ir::ReduceFn::Sum);
     if (sums && ir::is_float(node.type.dtype)) inputs[0] = term(node.inputs[0]);
     to_.push_back(into_.copy(node, inputs));
     for (ir::AxisId axis = 0; axis < static_cast<ir::AxisId>(graph_.axes.size()); ++axis)

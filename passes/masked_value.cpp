@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ir/element.h"
+#include "ir/query.h"
 
 namespace fovea::passes {
 namespace {
@@ -257,11 +258,11 @@ bool is_neutral(const ir::Graph& graph, NodeId reduction, const std::vector<Valu
   const ir::Node& node = graph.node(reduction);
   const NodeId of = node.inputs[0];
   const Value& x = values[static_cast<std::size_t>(of)];
-  const auto* reduce = std::get_if<ir::Reduce>(&node.op);
+  const auto* reduce = ir::reduce_of(node);
   if (reduce != nullptr) {
     return fold(reduce->fn, graph.node(of).type.dtype, x).has_value();
   }
-  return is(x, std::holds_alternative<ir::TopK>(node.op) ? -kInfinity : 0);
+  return is(x, ir::is_topk(node) ? -kInfinity : 0);
 }
 
 }  // namespace
@@ -279,7 +280,7 @@ std::vector<bool> computed_inside(const ir::Graph& graph, const ir::Kernel& kern
     if (!inside[k]) continue;
     for (const NodeId input : graph.nodes[k].inputs) {
       const auto in = static_cast<std::size_t>(input);
-      const bool is_input = std::holds_alternative<ir::Input>(graph.nodes[in].op);
+      const bool is_input = ir::is_input(graph.nodes[in]);
       if (!is_input && !stored[in]) inside[in] = true;
     }
   }

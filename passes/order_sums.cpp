@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "passes/planes.h"
 #include "passes/products.h"
@@ -13,7 +14,7 @@ namespace {
 using namespace ir;
 
 const Reduce* sum_at(const Graph& graph, NodeId id) {
-  const Reduce* reduce = std::get_if<Reduce>(&graph.node(id).op);
+  const Reduce* reduce = reduce_of(graph.node(id));
   const bool is_sum = reduce && reduce->fn == ReduceFn::Sum && !is_ragged(graph, reduce->axis);
   return is_sum ? reduce : nullptr;
 }

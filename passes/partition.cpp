@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
 #include "ir/worklist.h"
 
 namespace fovea::passes {
@@ -20,11 +21,6 @@ bool Partition::on_any_plane(const Type& type) const {
 
 bool Partition::storable(const Type& type) const {
   return std::ranges::none_of(type.axes, [&](AxisId a) { return is_ragged(graph, a); });
-}
-
-bool is_fold(const Node& node) {
-  return std::holds_alternative<Reduce>(node.op) || std::holds_alternative<Scan>(node.op) ||
-         std::holds_alternative<TopK>(node.op);
 }
 
 }  // namespace fovea::passes

@@ -32,9 +32,6 @@ struct Partition {
   bool storable(const ir::Type& type) const;
 };
 
-// Whether a node is a reduction, a running one or a selection.
-bool is_fold(const ir::Node& node);
-
 // Finds for each of the nodes that lies on a plane the group that stores it, tile by tile: one that
 // folds it, or the last of those whose results it needs; a group of its own where that one cannot.
 // None for what is no function of a plane's reductions and folded nowhere: a product of matrices

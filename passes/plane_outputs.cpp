@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/elsewhere.h"
@@ -26,9 +27,9 @@ class Placing {
     const auto& planes = partition_.found.planes;
     const auto plane =
         std::ranges::find_if(planes, [&](const Plane& each) { return lies_on(each, node.type); });
-    if (plane == planes.end() || partition_.group_of(id) != kNone ||
-        std::holds_alternative<Input>(node.op) || node.type.dtype == Dtype::I4 ||
-        partition_.stored_by.contains(id) || !is_tileable(graph_, id, *plane))
+    if (plane == planes.end() || partition_.group_of(id) != kNone || is_input(node) ||
+        node.type.dtype == Dtype::I4 || partition_.stored_by.contains(id) ||
+        !is_tileable(graph_, id, *plane))
       return;
     if (const auto group = group_for(id, *plane)) partition_.stored_by[id] = *group;
   }

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/elsewhere.h"
@@ -37,7 +38,7 @@ Leaves stored_leaves(const Graph& graph) {
   Leaves leaves = loads;
   for (std::size_t id = 0; id < leaves.size(); id++) {
     const Node& node = graph.nodes[id];
-    if (std::holds_alternative<Input>(node.op)) leaves[id] = true;
+    if (is_input(node)) leaves[id] = true;
     if (loads[id] && is_fold(graph.node(node.inputs[0]))) leaves[node.inputs[0]] = true;
   }
   return leaves;
@@ -53,18 +54,16 @@ bool is_on(const Graph& graph, NodeId id, const Plane& plane) {
 }
 
 bool computes(const Graph& graph, NodeId id) {  // holds a contraction: worth sharing
-  return needs(graph, id,
-               [&](NodeId at) { return std::holds_alternative<Reduce>(graph.node(at).op); });
+  return needs(graph, id, [&](NodeId at) { return is_reduce(graph.node(at)); });
 }
 
 void collect_sources(const Graph& graph, NodeId id, const Leaves& leaves, bool indices,
                      std::set<NodeId>& into, std::set<NodeId>& seen) {
   if (!seen.insert(id).second) return;
   const Node& node = graph.node(id);
-  if (leaves[id] || (indices && std::holds_alternative<Index>(node.op))) into.insert(id);
+  if (leaves[id] || (indices && is_index(node))) into.insert(id);
   if (leaves[id]) return;
-  if (std::holds_alternative<Read>(node.op) &&
-      std::holds_alternative<Input>(graph.node(node.inputs[0]).op)) {
+  if (is_read(node) && is_input(graph.node(node.inputs[0]))) {
     into.insert(id);
     return;
   }
@@ -104,8 +103,7 @@ class RowChoice {
     Worth most;
     for (const Factor& factor : factors_) {
       const Node& node = graph_.node(factor.node);
-      if (!node.type.has(column_) || leaves_[factor.node] || std::holds_alternative<Read>(node.op))
-        continue;
+      if (!node.type.has(column_) || leaves_[factor.node] || is_read(node)) continue;
       const std::set<NodeId> from = sources(graph_, factor.node, leaves_, indices);
       for (const AxisId axis : node.type.axes) {
         if (axis == column_ || is_ragged(graph_, axis) || !differ(from, axis)) continue;
@@ -151,11 +149,11 @@ class RowChoice {
       const Node& node = graph_.node(id);
       const auto varies = [&](AxisId axis) {
         return std::ranges::any_of(node.inputs, [&](NodeId input) {
-          const Index* index = std::get_if<Index>(&graph_.node(input).op);
+          const Index* index = index_of(graph_.node(input));
           return index && index->axis == axis;
         });
       };
-      return std::holds_alternative<Map>(node.op) && varies(row) && varies(column_);
+      return is_map(node) && varies(row) && varies(column_);
     });
   }
 
@@ -235,7 +233,7 @@ class Finder {
   Wishes wishes(bool bounds) const {
     Wishes result;
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
-      const Reduce* reduce = std::get_if<Reduce>(&graph_.nodes[id].op);
+      const Reduce* reduce = reduce_of(graph_.nodes[id]);
       if (!reduce || is_ragged(graph_, reduce->axis) || is_bound(*reduce) != bounds ||
           plane_of_.contains(id))
         continue;
@@ -458,7 +456,7 @@ class Finder {
       const NodeId id = stack.back();
       stack.pop_back();
       const Node& node = graph_.node(id);
-      if (!seen.insert(id).second || std::holds_alternative<Input>(node.op)) continue;
+      if (!seen.insert(id).second || is_input(node)) continue;
       if (is_plane_reduction(graph_, id, plane.first, plane.second)) {
         into.insert(id);  // a sum that follows a maximum walks with it
         continue;
@@ -485,8 +483,7 @@ Planes no_planes(const Graph& graph) {
 
 std::set<NodeId> sources(const Graph& graph, NodeId node, bool indices) {
   Leaves inputs(graph.nodes.size());
-  for (std::size_t id = 0; id < inputs.size(); id++)
-    inputs[id] = std::holds_alternative<Input>(graph.nodes[id].op);
+  for (std::size_t id = 0; id < inputs.size(); id++) inputs[id] = is_input(graph.nodes[id]);
   return sources(graph, node, inputs, indices);
 }
 
@@ -505,8 +502,8 @@ bool is_tileable(const Graph& graph, NodeId node, const Plane& plane) {
     if (!seen.insert(id).second) continue;
     const Node& at = graph.node(id);
     if (id != node && (!is_on(graph, id, plane) || (stored[id] && is_fold(at)))) continue;
-    if (std::holds_alternative<Scan>(at.op) || std::holds_alternative<TopK>(at.op)) return false;
-    if (const Reduce* reduce = std::get_if<Reduce>(&at.op))
+    if (is_scan(at) || is_topk(at)) return false;
+    if (const Reduce* reduce = reduce_of(at))
       if (is_ragged(graph, reduce->axis) || reduce->fn == ReduceFn::ArgMax) return false;
     for (const AxisId axis : at.type.axes)
       if (is_ragged(graph, axis)) return false;

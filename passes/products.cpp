@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "passes/extents.h"
 
@@ -21,14 +22,8 @@ using ir::Fn;
 using ir::Node;
 using ir::NodeId;
 
-std::optional<double> number(const Node& node) {
-  const auto* constant = std::get_if<ir::Constant>(&node.op);
-  if (constant == nullptr) return {};
-  return constant->value;
-}
-
 bool is_nonzero_number(const Node& node) {
-  const auto c = number(node);
+  const auto c = number_of(node);
   return c && *c != 0 && std::isfinite(*c);
 }
 
@@ -53,18 +48,11 @@ bool is_taken(const ir::Graph& graph, const std::string& name) {
 
 }  // namespace
 
-bool is_map(const Node& node, Fn fn) {
-  const auto* map = std::get_if<ir::Map>(&node.op);
-  return map != nullptr && map->fn == fn;
-}
-
-bool is_number(const Node& node, double value) { return number(node) == value; }
-
 bool is_never_zero(const Builder& b, NodeId id) {
   const Node& node = b[id];
   if (is_nonzero_number(node)) return true;
   if (is_map(node, Fn::Max)) {
-    return std::ranges::any_of(node.inputs, [&](NodeId in) { return number(b[in]) > 0.0; });
+    return std::ranges::any_of(node.inputs, [&](NodeId in) { return number_of(b[in]) > 0.0; });
   }
   if (!is_map(node, Fn::Where)) return false;
   const Node& condition = b[node.inputs[0]];

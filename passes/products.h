@@ -22,8 +22,6 @@
 namespace fovea::passes {
 
 // The inputs of a map of that function.
-bool is_map(const ir::Node& node, ir::Fn fn);
-bool is_number(const ir::Node& node, double value);
 
 // Whether a value is known never to be 0: a number, max(l, positive number), or
 // where(l == 0, number, l), as softmax keeps empty rows.

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 
+#include "ir/query.h"
 #include "passes/extents.h"
 #include "passes/products.h"
 
@@ -57,7 +58,7 @@ std::optional<Product> product_of(const Graph& graph, NodeId id) {
 // A sum over an axis that has one extent.
 std::optional<AxisId> summed_axis(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  const auto* reduce = std::get_if<ir::Reduce>(&node.op);
+  const auto* reduce = ir::reduce_of(node);
   if (reduce == nullptr || reduce->fn != ir::ReduceFn::Sum) return {};
   if (node.type.dtype != ir::Dtype::F32 || graph.axis(reduce->axis).degree != kNone) return {};
   return reduce->axis;

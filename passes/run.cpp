@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/require.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
@@ -188,9 +189,9 @@ class Runner {
 ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
   std::vector<ir::Node> lost;
   for (const ir::Node& node : source.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     const auto is_same = [&](const ir::Node& other) {
-      const auto* kept = std::get_if<ir::Input>(&other.op);
+      const auto* kept = ir::input_of(other);
       return kept && kept->name == input->name;
     };
     if (input && std::ranges::none_of(graph.nodes, is_same)) lost.push_back(node);
@@ -202,7 +203,7 @@ ir::Graph with_inputs_of(const ir::Graph& source, ir::Graph graph) {
 // Without what that has added, which passes need not know.
 ir::Graph without_spare_inputs(ir::Graph graph) {
   const std::vector<int> uses = ir::count_uses(graph);
-  while (!graph.nodes.empty() && std::holds_alternative<ir::Input>(graph.nodes.back().op) &&
+  while (!graph.nodes.empty() && ir::is_input(graph.nodes.back()) &&
          uses[graph.nodes.size() - 1] == 0)
     graph.nodes.pop_back();
   return graph;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ir/interpret.h"
+#include "ir/query.h"
 #include "ir/ranges.h"
 #include "ir/rewrite.h"
 #include "passes/extents.h"
@@ -26,13 +27,13 @@ bool is_computed(Dtype dtype) {
 // expression.
 std::optional<NodeId> fold(ir::Builder& into, NodeId id) {
   const Node node = into[id];
-  if (!std::holds_alternative<ir::Map>(node.op) || !is_computed(node.type.dtype)) return {};
+  if (!ir::is_map(node) || !is_computed(node.type.dtype)) return {};
   ir::Builder alone;
   std::vector<NodeId> inputs;
   for (const NodeId input : node.inputs) {
-    const auto* constant = std::get_if<ir::Constant>(&into[input].op);
-    if (constant == nullptr) return {};
-    inputs.push_back(alone.constant(constant->value, into[input].type.dtype));
+    const auto number = number_of(into[input]);
+    if (!number) return {};
+    inputs.push_back(alone.constant(*number, into[input].type.dtype));
   }
   const NodeId result = alone.node(node.op, inputs, node.type.dtype);
   const Graph graph = alone.finish({{"x", result, {}}});
@@ -91,11 +92,11 @@ class KeptAxes {
     const Node& node = graph_.node(id);
     // A value that has lost the axis along which it is read would have no outside any more, and the
     // read would lose the axes of the coordinate.
-    if (const auto* read = std::get_if<ir::Read>(&node.op)) {
+    if (const auto* read = ir::read_of(node)) {
       for (const auto& at : read->at) keep(node.inputs[0], at.axis);
     }
     if (of(id).empty()) return;
-    if (std::holds_alternative<ir::Map>(node.op)) {
+    if (ir::is_map(node)) {
       for (const AxisId axis : of(id)) keep(giver(node, axis), axis);
       return;
     }
@@ -113,7 +114,7 @@ Graph apply(const Graph& graph, std::span<const std::span<const Rule>> rules, bo
   return ir::rewrite(graph,
                      [&](ir::Builder& into, NodeId id, const Node& old,
                          const std::vector<NodeId>& inputs) -> std::optional<NodeId> {
-                       if (std::holds_alternative<ir::Input>(old.op)) return {};
+                       if (ir::is_input(old)) return {};
                        Terms terms(into, graph, rules, folds);
                        const NodeId plain = into.node(old.op, inputs, old.type.dtype);
                        const NodeId simple = terms.simplified(plain);
@@ -123,21 +124,11 @@ Graph apply(const Graph& graph, std::span<const std::span<const Rule>> rules, bo
 
 }  // namespace
 
-bool Terms::is(NodeId id, ir::Fn fn) const {
-  const auto* map = std::get_if<ir::Map>(&into_[id].op);
-  return map != nullptr && map->fn == fn;
-}
+bool Terms::is(NodeId id, ir::Fn fn) const { return is_map(into_[id], fn); }
 
-bool Terms::is(NodeId id, ir::ReduceFn fn) const {
-  const auto* reduce = std::get_if<ir::Reduce>(&into_[id].op);
-  return reduce != nullptr && reduce->fn == fn;
-}
+bool Terms::is(NodeId id, ir::ReduceFn fn) const { return is_reduce(into_[id], fn); }
 
-std::optional<double> Terms::number(NodeId id) const {
-  const auto* constant = std::get_if<ir::Constant>(&into_[id].op);
-  if (constant == nullptr) return std::nullopt;
-  return constant->value;
-}
+std::optional<double> Terms::number(NodeId id) const { return number_of(into_[id]); }
 
 bool Terms::is_number(NodeId id, double value) const { return number(id) == value; }
 

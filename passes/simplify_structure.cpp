@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ir/query.h"
 #include "passes/simplify.h"
 
 namespace fovea::passes {
@@ -67,13 +68,13 @@ std::vector<ir::Builder::At> coordinates(const Terms& t, NodeId id) {
   return all;
 }
 
-bool is_read(const Terms& t, NodeId id) { return std::holds_alternative<ir::Read>(t[id].op); }
+bool is_read(const Terms& t, NodeId id) { return ir::is_read(t[id]); }
 
 Found read_in_place(Terms& t, NodeId id) {
   if (!is_read(t, id)) return {};
   auto all = coordinates(t, id);
   const auto in_place = [&](const ir::Builder::At& at) {
-    const auto* index = std::get_if<ir::Index>(&t[at.coordinate].op);
+    const auto* index = ir::index_of(t[at.coordinate]);
     return index != nullptr && index->axis == at.axis;
   };
   if (std::erase_if(all, in_place) == 0) return {};
@@ -99,19 +100,18 @@ Found read_twice(Terms& t, NodeId id) {
   return t.read(x, all);
 }
 
-// Whether `to` holds every value of `from`.
+// Whether `to` holds every value of `from`, and is not the same.
 bool holds(Dtype to, Dtype from) {
-  switch (from) {
-    case Dtype::Bool: return true;
-    case Dtype::I4: return to != Dtype::U8 && to != Dtype::Bool;
-    case Dtype::U8:
-    case Dtype::I8: return to == Dtype::I32 || ir::is_float(to);
-    case Dtype::F16:
-    case Dtype::BF16: return to == Dtype::F32;
-    case Dtype::F32:
-    case Dtype::I32: return false;
-  }
-  return false;
+  const runtime::DtypeRow &wide = runtime::row(to), &narrow = runtime::row(from);
+  if (narrow.kind == runtime::DtypeKind::truth) return true;
+  if (wide.kind == runtime::DtypeKind::truth || to == from) return false;
+  if (ir::is_float(from))
+    return wide.digits >= narrow.digits && wide.min_exponent <= narrow.min_exponent &&
+           wide.max_exponent >= narrow.max_exponent;
+  const double largest =
+      std::max(-static_cast<double>(narrow.min), static_cast<double>(narrow.max));
+  return ir::is_float(to) ? largest <= std::ldexp(1.0, wide.digits)
+                          : wide.min <= narrow.min && wide.max >= narrow.max;
 }
 
 Found cast_twice(Terms& t, NodeId id) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/region.h"
 #include "passes/planes.h"
 #include "passes/products.h"
@@ -37,11 +38,11 @@ struct Prefix {
 
 std::optional<Prefix> prefix(const Graph& graph, NodeId id) {
   const ir::Node& node = graph.node(id);
-  if (const auto* scan = std::get_if<ir::Scan>(&node.op)) {
+  if (const auto* scan = ir::scan_of(node)) {
     if (node.type.dtype != ir::Dtype::F32 || graph.axis(scan->axis).degree != kNone) return {};
     return Prefix{scan->axis, node.inputs[0], kNone};
   }
-  const auto* read = std::get_if<ir::Read>(&node.op);
+  const auto* read = ir::read_of(node);
   if (read == nullptr || read->at.size() != 1 || read->at[0].otherwise) return {};
   auto found = prefix(graph, node.inputs[0]);
   if (!found || found->coordinate != kNone || found->j != read->at[0].axis) return {};
@@ -53,7 +54,7 @@ std::optional<Prefix> prefix(const Graph& graph, NodeId id) {
 
 std::optional<Found> recognise(const Graph& graph, NodeId site) {
   const ir::Node& node = graph.node(site);
-  const auto* reduce = std::get_if<ir::Reduce>(&node.op);
+  const auto* reduce = ir::reduce_of(node);
   if (reduce == nullptr || reduce->fn != ir::ReduceFn::Sum || node.type.dtype != ir::Dtype::F32 ||
       graph.axis(reduce->axis).degree != kNone)
     return {};

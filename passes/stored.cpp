@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
 #include "ir/worklist.h"
 #include "passes/planes.h"
 
@@ -30,8 +31,7 @@ Needs needs_of(const Graph& graph, const Kernel& kernel, const std::set<NodeId>&
     needs.computed.push_back(*id);
     const Node& node = graph.node(*id);
     todo.add(node.inputs);
-    if (const auto* reduce = std::get_if<Reduce>(&node.op);
-        reduce && is_ragged(graph, reduce->axis))
+    if (const auto* reduce = reduce_of(node); reduce && is_ragged(graph, reduce->axis))
       todo.add(graph.axis(reduce->axis).degree);
   }
   return needs;

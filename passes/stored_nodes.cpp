@@ -3,6 +3,7 @@
 #include <span>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/rewrite.h"
 #include "ir/worklist.h"
@@ -52,7 +53,7 @@ class Finder {
 
  private:
   void need(NodeId id) {
-    if (std::holds_alternative<Input>(graph_.node(id).op) || !needed_.insert(id).second) return;
+    if (is_input(graph_.node(id)) || !needed_.insert(id).second) return;
     todo_.push_back(id);
   }
 
@@ -69,9 +70,7 @@ class Finder {
       compute_in_tiles(partition_.group(group).reductions, group);
   }
 
-  bool is_single_fold(NodeId id) const {
-    return is_fold(graph_.node(id)) && !is_multiple(graph_, id);
-  }
+  bool is_single_fold(NodeId id) const { return ir::is_single_fold(graph_, id); }
 
   bool ends_walk(NodeId id) const {
     return walks_.axis_of(id) != kNone && partition_.storable(graph_.node(id).type);
@@ -98,8 +97,7 @@ class Finder {
   // Whether a value lies on a plane and holds a fold at each of its points.
   bool holds_plane_fold(NodeId id) const {
     const Node& node = graph_.node(id);
-    return partition_.on_any_plane(node.type) && std::holds_alternative<Map>(node.op) &&
-           needs(graph_, id, [&](NodeId at) {
+    return partition_.on_any_plane(node.type) && is_map(node) && needs(graph_, id, [&](NodeId at) {
              return is_single_fold(at) && graph_.node(at).type.axes == node.type.axes;
            });
   }
@@ -135,8 +133,7 @@ class Finder {
     const Leaves none(graph_.nodes.size());
     const std::vector<int> uses = count_uses(graph_);
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
-      const NodeId inner =
-          std::holds_alternative<Reduce>(graph_.node(id).op) ? graph_.node(id).inputs[0] : kNone;
+      const NodeId inner = is_reduce(graph_.node(id)) ? graph_.node(id).inputs[0] : kNone;
       if (inner == kNone || uses[index(inner)] != 1 || partition_.group_of(id) != kNone ||
           partition_.group_of(inner) != kNone)
         continue;
@@ -153,7 +150,7 @@ class Finder {
     std::vector<int> length(graph_.nodes.size(), 0);
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); id++) {
       const Node& node = graph_.node(id);
-      if (!std::holds_alternative<Map>(node.op)) continue;
+      if (!is_map(node)) continue;
       int& own = length[index(id)];
       own = 1;
       for (const NodeId input : node.inputs) own = std::min(own + length[index(input)], kLong);
@@ -173,8 +170,7 @@ class Finder {
     Worklist todo(graph_, {result});
     while (const auto at = todo.next()) {
       const Node& node = graph_.node(*at);
-      const bool along = (node.type.has(axis) && !std::holds_alternative<TopK>(node.op)) ||
-                         walks_.folds(*at, axis);
+      const bool along = (node.type.has(axis) && !is_topk(node)) || walks_.folds(*at, axis);
       const AxisId other = along ? kNone : walks_.axis_of(*at);
       if (*at != result && repeats_along(*at, result, axis)) {
         need(*at);
@@ -244,7 +240,7 @@ class Finder {
   // of pairs, again for each coordinate of an axis of the batch that is as long as a run says. Next
   // to that input, storing the result is little.
   bool repeats_in_batch(NodeId id, int group) const {
-    const auto* sum = std::get_if<Reduce>(&graph_.node(id).op);
+    const auto* sum = reduce_of(graph_.node(id));
     const Type& type = graph_.node(id).type;
     if (sum == nullptr || sum->fn != ReduceFn::Sum || !is_float(type.dtype) ||
         !partition_.storable(type))
@@ -280,7 +276,7 @@ class Finder {
   // What a column operand is read from: itself, if it is not read elsewhere.
   NodeId read_by(NodeId id) const {
     const Node& node = graph_.node(id);
-    return std::holds_alternative<Read>(node.op) ? node.inputs[0] : id;
+    return is_read(node) ? node.inputs[0] : id;
   }
 
   // A column operand with arithmetic on inputs of its own: computed once beats once per tile. Not
@@ -300,7 +296,7 @@ class Finder {
   }
 
   bool is_of_inputs(NodeId id) const {
-    return std::holds_alternative<Map>(graph_.node(id).op) &&
+    return is_map(graph_.node(id)) &&
            !needs(graph_, id, [&](NodeId at) { return partition_.group_of(at) != kNone; }) &&
            !sources(graph_, id, false).empty();
   }

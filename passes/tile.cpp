@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ir/deciding.h"
+#include "ir/query.h"
 #include "ir/region.h"
 
 namespace fovea::passes {
@@ -96,19 +97,18 @@ std::int64_t sharing(const Graph& graph, NodeId id, AxisId axis, const Leaves& l
 std::int64_t group_of(const Graph& graph, NodeId coordinate, AxisId axis) {
   const Node& node = graph.node(coordinate);
   if (!node.type.has(axis)) return 0;
-  const auto* map = std::get_if<Map>(&node.op);
-  if (!map || map->fn != Fn::Div) return 1;
-  const auto* index = std::get_if<Index>(&graph.node(node.inputs[0]).op);
-  const auto* group = std::get_if<Constant>(&graph.node(node.inputs[1]).op);
-  const bool divides = index && index->axis == axis && group && group->value >= 1;
-  return divides ? static_cast<std::int64_t>(group->value) : 1;
+  if (!is_map(node, Fn::Div)) return 1;
+  const auto* index = index_of(graph.node(node.inputs[0]));
+  const auto group = number_of(graph.node(node.inputs[1]));
+  const bool divides = index && index->axis == axis && group && *group >= 1;
+  return divides ? static_cast<std::int64_t>(*group) : 1;
 }
 
 std::int64_t sharing(const Graph& graph, NodeId id, AxisId axis, const Leaves& leaves) {
   const Node& node = graph.node(id);
   if (!node.type.has(axis)) return 0;
-  const auto* read = std::get_if<Read>(&node.op);
-  if (leaves[id] || !(read || std::holds_alternative<Map>(node.op))) return 1;
+  const auto* read = read_of(node);
+  if (leaves[id] || !(read || is_map(node))) return 1;
   std::int64_t all = 0;
   for (std::size_t n = 0; n < node.inputs.size(); n++)
     all = std::gcd(all, read && n > 0 ? group_of(graph, node.inputs[n], axis)

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "ir/contraction.h"
+#include "ir/query.h"
 #include "ir/region.h"
 #include "ir/worklist.h"
 #include "passes/elsewhere.h"
@@ -30,8 +31,7 @@ bool Walks::folds(NodeId id, AxisId axis) const {
 AxisId Walks::axis_of(NodeId result) const {
   const Node& node = graph_.node(result);
   if (walked_.empty() || node.type.dtype == Dtype::I4) return kNone;
-  if (!std::holds_alternative<Map>(node.op) && !walked_[static_cast<std::size_t>(result)])
-    return kNone;
+  if (!is_map(node) && !walked_[static_cast<std::size_t>(result)]) return kNone;
   std::set<NodeId> seen;
   std::vector<NodeId> found;
   find_folds(result, seen, found);
@@ -55,12 +55,12 @@ void Walks::find_folds(NodeId id, std::set<NodeId>& seen, std::vector<NodeId>& i
     into.push_back(id);
     return;
   }
-  if (!std::holds_alternative<Map>(node.op)) return;
+  if (!is_map(node)) return;
   for (const NodeId input : node.inputs) find_folds(input, seen, into);
 }
 
 bool Walks::is_walk(NodeId id) const {
-  const Reduce* reduce = std::get_if<Reduce>(&graph_.node(id).op);
+  const Reduce* reduce = reduce_of(graph_.node(id));
   if (!reduce || reduce->fn == ReduceFn::ArgMax) return false;
   if (!graph_.node(graph_.node(id).inputs[0]).type.has(reduce->axis)) return false;
   if (!is_ragged(graph_, reduce->axis) && (!is_gathered(id) || is_product(id))) return false;
@@ -75,7 +75,7 @@ bool Walks::is_gathered(NodeId id) const {
   while (const auto at = todo.next()) {
     const Node& node = graph_.node(*at);
     if (!node.type.has(axis)) continue;
-    if (std::holds_alternative<Read>(node.op))
+    if (is_read(node))
       for (std::size_t n = 1; n < node.inputs.size(); n++)
         if (graph_.node(node.inputs[n]).type.has(axis) &&
             !sources(graph_, node.inputs[n], false).empty())
@@ -91,26 +91,24 @@ bool Walks::is_product(NodeId id) const {
   if (!is_matrix_product(graph_, id, none)) return false;
   return std::ranges::none_of(
       product_of(graph_, graph_.node(id).inputs[0], none).factors, [&](const Factor& factor) {
-        return needs(graph_, factor.node,
-                     [&](NodeId at) { return std::holds_alternative<Reduce>(graph_.node(at).op); });
+        return needs(graph_, factor.node, [&](NodeId at) { return is_reduce(graph_.node(at)); });
       });
 }
 
 // Whether one step of a walk can compute the node, given whatever lacks the axis.
 bool Walks::is_computable(NodeId id, AxisId axis, std::set<NodeId>& seen) const {
   const Node& node = graph_.node(id);
-  if (!node.type.has(axis) || std::holds_alternative<Input>(node.op) || !seen.insert(id).second)
-    return true;
+  if (!node.type.has(axis) || is_input(node) || !seen.insert(id).second) return true;
   for (const AxisId other : node.type.axes)
     if (other != axis && is_ragged(graph_, other)) return false;
-  if (std::holds_alternative<TopK>(node.op)) return true;  // stored before
-  if (std::holds_alternative<Scan>(node.op)) return false;
-  if (const Reduce* reduce = std::get_if<Reduce>(&node.op))
+  if (is_topk(node)) return true;  // stored before
+  if (is_scan(node)) return false;
+  if (const Reduce* reduce = reduce_of(node))
     if (reduce->fn == ReduceFn::ArgMax || is_ragged(graph_, reduce->axis)) return false;
   const bool loads = loads_[static_cast<std::size_t>(id)];
-  if (std::holds_alternative<Read>(node.op) && !loads) {
+  if (is_read(node) && !loads) {
     const Node& from = graph_.node(node.inputs[0]);
-    if (from.type.has(axis) && !std::holds_alternative<Input>(from.op)) return false;
+    if (from.type.has(axis) && !is_input(from)) return false;
   }
   return std::ranges::all_of(std::span(node.inputs).subspan(loads ? 1 : 0),
                              [&](NodeId input) { return is_computable(input, axis, seen); });

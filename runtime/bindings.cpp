@@ -52,7 +52,7 @@ Status store(const Buffer& buffer, const View& view, Bound& into) {
   const std::size_t rank = view.shape.size();
   into.stored_shape.assign(view.shape.begin(), view.shape.end());
   into.stored_strides.assign(view.strides.begin(), view.strides.end());
-  const bool packed = buffer.type == Type::i4 && rank > 0;
+  const bool packed = is_packed(buffer.type) && rank > 0;
   if (packed) into.stored_shape.back() = (into.stored_shape.back() + 1) / 2;
   into.dense_strides.assign(rank, 1);
   for (std::size_t n = rank; n-- > 1;) {
@@ -212,9 +212,9 @@ std::int64_t extreme(const void* data, std::int64_t count, std::int64_t start, c
 template <class F>
 std::int64_t extreme(const Buffer& buffer, const Extents& degrees, const F& choose) {
   const std::int64_t count = degrees.elements;
-  if (buffer.type == Type::i32) return extreme<std::int32_t>(degrees.data, count, 0, choose);
-  if (buffer.type == Type::i8) return extreme<std::int8_t>(degrees.data, count, 0, choose);
-  if (buffer.type != Type::i4) return extreme<std::uint8_t>(degrees.data, count, 0, choose);
+  if (buffer.type == Dtype::I32) return extreme<std::int32_t>(degrees.data, count, 0, choose);
+  if (buffer.type == Dtype::I8) return extreme<std::int8_t>(degrees.data, count, 0, choose);
+  if (buffer.type != Dtype::I4) return extreme<std::uint8_t>(degrees.data, count, 0, choose);
   std::int8_t best = 0;
   const std::int64_t row = degrees.shape.empty() ? 1 : degrees.shape.back();
   for (std::int64_t n = 0; n < count; ++n) {

@@ -15,15 +15,13 @@ constexpr Interval kNothing{Interval::kHighest, Interval::kLowest};
 // a block-level layout such as keep[i / 64, j / 64] seen from one block.
 constexpr std::int64_t kFewElements = 64;
 
-bool is_loadable(Type type) {
-  return type == Type::i32 || type == Type::u8 || type == Type::i8 || type == Type::boolean;
-}
+bool is_loadable(Dtype type) { return !is_float(type) && !is_packed(type); }
 
 std::int32_t element(const BufferRef& buffer, std::int64_t at) {
   switch (buffer.type) {
-    case Type::i32: return static_cast<const std::int32_t*>(buffer.data)[at];
-    case Type::u8: return static_cast<const std::uint8_t*>(buffer.data)[at];
-    case Type::i8: return static_cast<const std::int8_t*>(buffer.data)[at];
+    case Dtype::I32: return static_cast<const std::int32_t*>(buffer.data)[at];
+    case Dtype::U8: return static_cast<const std::uint8_t*>(buffer.data)[at];
+    case Dtype::I8: return static_cast<const std::int8_t*>(buffer.data)[at];
     default: return static_cast<const std::uint8_t*>(buffer.data)[at] != 0 ? 1 : 0;
   }
 }
@@ -181,7 +179,7 @@ void BoundPredicate::bind_load(const BufferRef& buffer, std::span<const bool> ra
 }
 
 Interval BoundPredicate::load(const Load& load, std::span<const Interval> coordinates) const {
-  const Interval unknown = load.buffer.type == Type::boolean ? kMaybe : kAnything;
+  const Interval unknown = load.buffer.type == Dtype::Bool ? kMaybe : kAnything;
   if (load.buffer.data == nullptr) return unknown;
   // The offset of the rectangle's first element, and its extents and strides from the last
   // dimension.

@@ -15,7 +15,7 @@ namespace fovea::runtime {
 // A dense buffer, slowest dimension first.
 struct BufferRef {
   const void* data;
-  Type type;
+  Dtype type;
   const std::int64_t* shape;
   int rank;
 };

@@ -70,12 +70,8 @@ Status Executor::State::begin_phase(Workspace& workspace, int phase) {
 
 Status Executor::State::run_step(Workspace& workspace, int index) {
   const Step& step = program.steps[static_cast<std::size_t>(index)];
-  switch (step.kind) {
-    case Step::Kind::plain: return run_plain(workspace, index, *pool);
-    case Step::Kind::tiled: return run_tiled(workspace, index, *pool);
-    case Step::Kind::check: return run_check(workspace, step.check);
-  }
-  return {};
+  if (const Check* check = step.check()) return run_check(workspace, *check);
+  return step.tiled() ? run_tiled(workspace, index, *pool) : run_plain(workspace, index, *pool);
 }
 
 Status Executor::State::run_watched(Workspace& workspace, int step, const RunOptions& options) {

@@ -10,19 +10,12 @@ namespace fovea::runtime {
 namespace {
 
 // As what elements lie in memory (codegen/emit.h).
-halide_type_t halide_type(Type type) {
-  switch (type) {
-    case Type::f32: return {halide_type_float, 32};
-    case Type::f64: return {halide_type_float, 64};
-    case Type::bf16:
-    case Type::f16: return {halide_type_uint, 16};
-    case Type::i32: return {halide_type_int, 32};
-    case Type::i8: return {halide_type_int, 8};
-    case Type::boolean:
-    case Type::u8:
-    case Type::i4: return {halide_type_uint, 8};
-  }
-  return {halide_type_uint, 8};
+halide_type_t halide_type(Dtype type) {
+  const DtypeRow& of = row(type);
+  const auto bits = static_cast<std::uint8_t>(std::max(of.bits, 8));
+  if (of.kind == DtypeKind::real && bits == 32) return {halide_type_float, bits};
+  const bool is_signed = of.min < 0 && !is_packed(type);
+  return {is_signed ? halide_type_int : halide_type_uint, bits};
 }
 
 }  // namespace
@@ -34,9 +27,9 @@ Lane::Lane(const Program& program, const Workspace& workspace, int index)
       blocks_(static_cast<int>(program.buffers.size())) {
   std::vector<Description> wanted;
   for (const Buffer& buffer : program.buffers) wanted.push_back({buffer.type, buffer.shape.size()});
-  wanted.push_back({Type::i32, 1});  // blocks, any, all
-  wanted.push_back({Type::boolean, 1});
-  wanted.push_back({Type::boolean, 1});
+  wanted.push_back({Dtype::I32, 1});  // blocks, any, all
+  wanted.push_back({Dtype::Bool, 1});
+  wanted.push_back({Dtype::Bool, 1});
   std::vector<int> first_crops;
   std::size_t most_batch = 0;
   for (const Step& step : program.steps) {
@@ -44,7 +37,7 @@ Lane::Lane(const Program& program, const Workspace& workspace, int index)
     for (const int result : workspace.layout().results[first_crops.size() - 1]) {
       wanted.push_back(wanted[static_cast<std::size_t>(result)]);
     }
-    most_batch = std::max(most_batch, step.tiled.batch.size());
+    if (const Tiled* tiled = step.tiled()) most_batch = std::max(most_batch, tiled->batch.size());
   }
   coordinates.resize(most_batch);
   batch.resize(most_batch);
@@ -76,17 +69,17 @@ void Lane::make_descriptors(std::span<const Description> wanted) {
 }
 
 void Lane::point_all(const Step& step, Calls& calls) {
-  if (step.kind == Step::Kind::plain) {
-    point(step.plain.call, step.plain.results, calls.first_crop, calls.step);
-  } else if (step.kind == Step::Kind::tiled) {
-    point(step.tiled.prepare, {}, 0, calls.prepare);
-    point(step.tiled.step, {}, 0, calls.step);
-    point(step.tiled.revisit, {}, 0, calls.revisit);
-    point(step.tiled.finish, {}, 0, calls.finish);
-    point(step.tiled.mask.evaluate, {}, 0, calls.evaluate);
-    point(step.tiled.absorb, {}, 0, calls.absorb);
-    point(step.tiled.recall, {}, 0, calls.recall);
-  }
+  if (const Plain* plain = step.plain())
+    point(plain->call, plain->results, calls.first_crop, calls.step);
+  const Tiled* tiled = step.tiled();
+  if (!tiled) return;
+  point(tiled->prepare, {}, 0, calls.prepare);
+  point(tiled->step, {}, 0, calls.step);
+  point(tiled->revisit, {}, 0, calls.revisit);
+  point(tiled->finish, {}, 0, calls.finish);
+  point(tiled->mask.evaluate, {}, 0, calls.evaluate);
+  point(tiled->absorb, {}, 0, calls.absorb);
+  point(tiled->recall, {}, 0, calls.recall);
 }
 
 halide_buffer_t& Lane::descriptor(int index) {
@@ -128,7 +121,7 @@ void Lane::describe(int buffer) {
   halide_buffer_t& into = descriptor(buffer);
   into.host = static_cast<std::uint8_t*>(extents.data) +
               static_cast<std::size_t>(index_) * extents.lane_step;
-  const bool packed = program_.buffers[static_cast<std::size_t>(buffer)].type == Type::i4;
+  const bool packed = is_packed(program_.buffers[static_cast<std::size_t>(buffer)].type);
   const bool input = program_.buffers[static_cast<std::size_t>(buffer)].role == Buffer::Role::input;
   std::int64_t stride = 1;
   for (std::int32_t d = 0; d < into.dimensions; ++d) {

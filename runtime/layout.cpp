@@ -9,11 +9,12 @@ namespace fovea::runtime {
 namespace {
 
 std::vector<int> results_of(const Step& step) {
-  if (step.kind == Step::Kind::plain) return step.plain.results;
+  if (const Plain* plain = step.plain()) return plain->results;
   std::vector<int> buffers;
-  if (step.kind != Step::Kind::tiled) return buffers;
-  for (const Tiled::Result& result : step.tiled.results) buffers.push_back(result.buffer);
-  for (const Tiled::Accumulator& sum : step.tiled.accumulators) {
+  const Tiled* tiled = step.tiled();
+  if (!tiled) return buffers;
+  for (const Tiled::Result& result : tiled->results) buffers.push_back(result.buffer);
+  for (const Tiled::Accumulator& sum : tiled->accumulators) {
     if (std::ranges::find(buffers, sum.buffer) == buffers.end()) buffers.push_back(sum.buffer);
   }
   return buffers;
@@ -37,7 +38,8 @@ class Layouter {
   explicit Layouter(const Program& program) : program_(program) {
     for (const Step& step : program.steps) {
       layout_.results.push_back(results_of(step));
-      layout_.independent.push_back(independent_batch(step.tiled));
+      const Tiled* tiled = step.tiled();
+      layout_.independent.push_back(tiled ? independent_batch(*tiled) : std::vector<bool>());
     }
   }
 
@@ -75,8 +77,8 @@ class Layouter {
       if (!is_size(symbol.size)) return wrong("axis '", symbol.name, "' needs an unknown one");
       if (symbol.largest_of < 0) continue;
       const bool buffer = is_buffer(symbol.largest_of);
-      const Type type =
-          buffer ? program_.buffers[static_cast<std::size_t>(symbol.largest_of)].type : Type::f32;
+      const Dtype type =
+          buffer ? program_.buffers[static_cast<std::size_t>(symbol.largest_of)].type : Dtype::F32;
       if (is_float(type)) return wrong("axis '", symbol.name, "' has no integer degree");
     }
     for (const Buffer& buffer : program_.buffers) {
@@ -91,16 +93,16 @@ class Layouter {
     return true;
   }
 
-  bool check_arguments(const Step& step, const Call& call, bool tiled) {
+  // Of a tiled step, or of one that knows neither rows nor batch coordinates.
+  bool check_arguments(const Step& step, const Call& call, const Tiled* tiled) {
     using Kind = Argument::Kind;
     for (const Argument& argument : call.arguments) {
       const bool fits = argument.kind == Kind::buffer ? is_buffer(argument.index)
                         : argument.kind == Kind::size ? is_symbol(argument.index)
                         : argument.kind == Kind::batch
-                            ? argument.index >= 0 &&
-                                  argument.index < static_cast<int>(step.tiled.batch.size()) &&
-                                  tiled
-                            : tiled;
+                            ? tiled && argument.index >= 0 &&
+                                  argument.index < static_cast<int>(tiled->batch.size())
+                            : tiled != nullptr;
       if (!fits) return wrong("an argument of step '", step.name, "' does not exist");
     }
     return true;
@@ -126,8 +128,7 @@ class Layouter {
     return packed && (alone || shared);
   }
 
-  bool check_tiled(const Step& step) {
-    const Tiled& tiled = step.tiled;
+  bool check_tiled(const Step& step, const Tiled& tiled) {
     if (!is_symbol(tiled.rows) || !is_symbol(tiled.columns) || !tiled.step.function ||
         tiled.row_tile < 1 || tiled.column_block < 1 || tiled.chunk < 1 ||
         !std::ranges::all_of(tiled.batch, [&](int symbol) { return is_symbol(symbol); })) {
@@ -135,8 +136,8 @@ class Layouter {
     }
     for (const Tiled::Accumulator& sum : tiled.accumulators) {
       if (!is_buffer(sum.buffer)) return wrong("step '", step.name, "' adds to nothing");
-      const Type type = program_.buffers[static_cast<std::size_t>(sum.buffer)].type;
-      if (type != Type::f32 && type != Type::f64 && type != Type::i32 && type != Type::boolean) {
+      const Dtype type = program_.buffers[static_cast<std::size_t>(sum.buffer)].type;
+      if (type != Dtype::F32 && type != Dtype::I32 && type != Dtype::Bool) {
         return wrong("step '", step.name, "' adds to a buffer of type ", name(type));
       }
     }
@@ -156,27 +157,25 @@ class Layouter {
     if (!check_parts(tiled)) return wrong("the tiles of step '", step.name, "' have no parts");
     if (tiled.doubt >= 0 && !is_buffer(tiled.doubt))
       return wrong("the doubt of step '", step.name, "' does not exist");
-    return check_arguments(step, tiled.prepare, true) && check_arguments(step, tiled.step, true) &&
-           check_arguments(step, tiled.revisit, true) &&
-           check_arguments(step, tiled.finish, true) &&
-           check_arguments(step, tiled.mask.evaluate, true) &&
-           check_arguments(step, tiled.absorb, true) && check_arguments(step, tiled.recall, true);
+    const Call* calls[] = {&tiled.prepare,       &tiled.step,   &tiled.revisit, &tiled.finish,
+                           &tiled.mask.evaluate, &tiled.absorb, &tiled.recall};
+    return std::ranges::all_of(
+        calls, [&](const Call* call) { return check_arguments(step, *call, &tiled); });
   }
 
   bool check_steps() {
     for (const Step& step : program_.steps) {
-      if (!check_arguments(step, step.exact, false)) return false;
-      if (step.kind == Step::Kind::tiled && !check_tiled(step)) return false;
-      if (step.kind == Step::Kind::plain) {
-        if (!step.plain.call.function || step.plain.results.empty() ||
-            (step.plain.divisible && step.plain.results.size() != 1)) {
+      if (!check_arguments(step, step.exact, nullptr)) return false;
+      if (const Tiled* tiled = step.tiled(); tiled && !check_tiled(step, *tiled)) return false;
+      if (const Plain* plain = step.plain()) {
+        if (!plain->call.function || plain->results.empty() ||
+            (plain->divisible && plain->results.size() != 1)) {
           return wrong("step '", step.name, "' has no result");
         }
-        if (!check_arguments(step, step.plain.call, false)) return false;
+        if (!check_arguments(step, plain->call, nullptr)) return false;
       }
-      if (step.kind == Step::Kind::check &&
-          !(is_buffer(step.check.low) && is_buffer(step.check.high) &&
-            is_symbol(step.check.symbol))) {
+      if (const Check* check = step.check();
+          check && !(is_buffer(check->low) && is_buffer(check->high) && is_symbol(check->symbol))) {
         return wrong("step '", step.name, "' checks nothing");
       }
       const auto index = static_cast<std::size_t>(&step - program_.steps.data());

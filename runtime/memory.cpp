@@ -100,18 +100,20 @@ bool for_each_run(const halide_buffer_t& buffer, std::size_t bytes, const F& f) 
 // An exponent of all ones carries into the sign bit when its lowest bit is added: no branches. Four
 // vectors of the width that every target has, or the compiler would gather bits after every few
 // words; each by its name, or it would keep them in memory.
-template <class Word, int MantissaBits>
+template <class Word>
 struct FiniteRun {
+  int mantissa_bits;
+
   bool operator()(const std::uint8_t* data, std::int64_t count) const {
     using Vector __attribute__((vector_size(16))) = Word;
     constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
     constexpr auto kRest = static_cast<Word>(~kSign);
-    constexpr auto kStep = static_cast<Word>(Word{1} << MantissaBits);
+    const auto step = static_cast<Word>(Word{1} << mantissa_bits);
     constexpr std::int64_t kBlock = 4 * sizeof(Vector) / sizeof(Word);
-    const auto carried = [](const std::uint8_t* from) {
+    const auto carried = [step](const std::uint8_t* from) {
       Vector words;
       std::memcpy(&words, from, sizeof words);
-      return (words & kRest) + kStep;
+      return (words & kRest) + step;
     };
     Vector a{}, b{}, c{}, d{};
     for (; count >= kBlock; count -= kBlock, data += 4 * sizeof(Vector)) {
@@ -126,36 +128,37 @@ struct FiniteRun {
     for (; count > 0; --count, data += sizeof(Word)) {
       Word word;
       std::memcpy(&word, data, sizeof word);
-      found = static_cast<Word>(found | static_cast<Word>((word & kRest) + kStep));
+      found = static_cast<Word>(found | static_cast<Word>((word & kRest) + step));
     }
     return (found & kSign) == 0;
   }
 };
 
-template <class Word, int MantissaBits>
+template <class Word>
 struct FiniteOrExcludedRun {
+  int mantissa_bits;
+
   bool operator()(const std::uint8_t* data, std::int64_t count) const {
     constexpr auto kSign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
-    constexpr auto kInfinity =
-        static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - (Word{1} << MantissaBits));
+    const auto infinity = static_cast<Word>(kSign - (Word{1} << mantissa_bits));
     bool found = false;
     for (std::int64_t n = 0; n < count; ++n) {
       Word word;
       std::memcpy(&word, data + n * static_cast<std::int64_t>(sizeof word), sizeof word);
       const auto size = static_cast<Word>(word & static_cast<Word>(~kSign));
-      found |= size > kInfinity || word == kInfinity;
+      found |= size > infinity || word == infinity;
     }
     return !found;
   }
 };
 
-template <class Word, int MantissaBits>
-bool is_finite(const std::byte* element) {
+template <class Word>
+bool is_finite(const std::byte* element, int mantissa_bits) {
   Word word;
   std::memcpy(&word, element, sizeof word);
-  constexpr auto kExponent = static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - 1) &
-                             static_cast<Word>(~((Word{1} << MantissaBits) - 1));
-  return (word & kExponent) != kExponent;
+  const auto exponent = static_cast<Word>((Word{1} << (8 * sizeof(Word) - 1)) - 1) &
+                        static_cast<Word>(~((Word{1} << mantissa_bits) - 1));
+  return (word & exponent) != exponent;
 }
 
 template <class T>
@@ -170,39 +173,36 @@ void fill_buffer(const halide_buffer_t& buffer, T value) {
 
 namespace {
 
-// Calls f.operator()<Word, MantissaBits>() for a float type. True for others.
+// Calls f.operator()<Word>(bits of the mantissa) for a float type. True for others.
 template <class F>
-bool for_floats(Type type, const F& f) {
-  switch (type) {
-    case Type::f32: return f.template operator()<std::uint32_t, 23>();
-    case Type::f64: return f.template operator()<std::uint64_t, 52>();
-    case Type::bf16: return f.template operator()<std::uint16_t, 7>();
-    case Type::f16: return f.template operator()<std::uint16_t, 10>();
-    default: return true;
-  }
+bool for_floats(Dtype type, const F& f) {
+  if (!is_float(type)) return true;
+  const int mantissa_bits = row(type).digits - 1;
+  return row(type).bits == 32 ? f.template operator()<std::uint32_t>(mantissa_bits)
+                              : f.template operator()<std::uint16_t>(mantissa_bits);
 }
 
 // True if Run holds for every contiguous run of a buffer of floats.
-template <template <class, int> class Run>
-bool holds_of_all(const halide_buffer_t& buffer, Type type) {
-  return for_floats(type, [&]<class Word, int MantissaBits>() {
-    return for_each_run(buffer, sizeof(Word), Run<Word, MantissaBits>());
+template <template <class> class Run>
+bool holds_of_all(const halide_buffer_t& buffer, Dtype type) {
+  return for_floats(type, [&]<class Word>(int mantissa_bits) {
+    return for_each_run(buffer, sizeof(Word), Run<Word>{mantissa_bits});
   });
 }
 
 }  // namespace
 
-bool all_finite(const halide_buffer_t& buffer, Type type) {
+bool all_finite(const halide_buffer_t& buffer, Dtype type) {
   return holds_of_all<FiniteRun>(buffer, type);
 }
 
-bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type) {
+bool all_finite_or_excluded(const halide_buffer_t& buffer, Dtype type) {
   return holds_of_all<FiniteOrExcludedRun>(buffer, type);
 }
 
-std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Type type) {
+std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Dtype type) {
   std::vector<std::byte> copy;
-  for_floats(type, [&]<class Word, int>() {
+  for_floats(type, [&]<class Word>(int) {
     return for_each_run(buffer, sizeof(Word), [&](const std::uint8_t* run, std::int64_t count) {
       const auto* first = reinterpret_cast<const std::byte*>(run);
       copy.insert(copy.end(), first, first + count * static_cast<std::int64_t>(sizeof(Word)));
@@ -212,21 +212,20 @@ std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Type type) {
   return copy;
 }
 
-void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Type type) {
-  for_floats(type, [&]<class Word, int MantissaBits>() {
+void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Dtype type) {
+  for_floats(type, [&]<class Word>(int mantissa_bits) {
     const std::byte* kept = copy.data();
     return for_each_run(buffer, sizeof(Word), [&](std::uint8_t* run, std::int64_t count) {
       for (std::int64_t n = 0; n < count; ++n, run += sizeof(Word), kept += sizeof(Word))
-        if (is_finite<Word, MantissaBits>(kept)) std::memcpy(run, kept, sizeof(Word));
+        if (is_finite<Word>(kept, mantissa_bits)) std::memcpy(run, kept, sizeof(Word));
       return true;
     });
   });
 }
 
-void fill(const halide_buffer_t& buffer, Type type, float value) {
-  if (type == Type::f32) return fill_buffer<float>(buffer, value);
-  if (type == Type::f64) return fill_buffer<double>(buffer, value);
-  if (type == Type::boolean) return fill_buffer<std::uint8_t>(buffer, value > 0 ? 1 : 0);
+void fill(const halide_buffer_t& buffer, Dtype type, float value) {
+  if (type == Dtype::F32) return fill_buffer<float>(buffer, value);
+  if (type == Dtype::Bool) return fill_buffer<std::uint8_t>(buffer, value > 0 ? 1 : 0);
   constexpr float kBeyond = 2147483648.F;
   fill_buffer<std::int32_t>(buffer, value >= kBeyond    ? INT32_MAX
                                     : value <= -kBeyond ? INT32_MIN

@@ -46,16 +46,16 @@ void copy_strided(std::span<const std::int64_t> shape, std::size_t bytes, const 
                   std::span<const std::int64_t> to_strides);
 
 // Whether no element of a (cropped) buffer is infinite or NaN. True for types that have neither.
-bool all_finite(const halide_buffer_t& buffer, Type type);
+bool all_finite(const halide_buffer_t& buffer, Dtype type);
 // The same, but -inf, by which masks exclude, counts as finite.
-bool all_finite_or_excluded(const halide_buffer_t& buffer, Type type);
+bool all_finite_or_excluded(const halide_buffer_t& buffer, Dtype type);
 
 // The elements of a (cropped) buffer of floats, to put back those that were finite. No elements for
 // types that have no other.
-std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Type type);
-void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Type type);
+std::vector<std::byte> copy_of(const halide_buffer_t& buffer, Dtype type);
+void put_back_finite(std::span<const std::byte> copy, const halide_buffer_t& buffer, Dtype type);
 
-// Sets every element of a (cropped) buffer of f32, f64, i32 or bool; integers saturate.
-void fill(const halide_buffer_t& buffer, Type type, float value);
+// Sets every element of a (cropped) buffer of f32, i32 or bool; integers saturate.
+void fill(const halide_buffer_t& buffer, Dtype type, float value);
 
 }  // namespace fovea::runtime

@@ -159,8 +159,8 @@ void TileMemory::merge(std::byte* into, const std::byte* part) const {
 void TileMemory::fold(const Tiled::State& state, std::byte* own, const std::byte* other) const {
   const std::int64_t count = workspace_.buffer(state.buffer).elements;
   switch (workspace_.program().buffers[static_cast<std::size_t>(state.buffer)].type) {
-    case Type::f32: return fold_all<float>(state.fold, own, other, count);
-    case Type::i32: return fold_all<std::int32_t>(state.fold, own, other, count);
+    case Dtype::F32: return fold_all<float>(state.fold, own, other, count);
+    case Dtype::I32: return fold_all<std::int32_t>(state.fold, own, other, count);
     default: return fold_all<std::uint8_t>(state.fold, own, other, count);
   }
 }

@@ -15,18 +15,18 @@ const Call* exact_form(const Program& program, int step) {
 bool has_nonfinite(Lane& lane, const Lane::Calls& calls, const Program& program, const Step& step,
                    Results which, int of_nothing) {
   const auto check = [&](int result, int buffer, bool excludes) {
-    const Type type = program.buffers[static_cast<std::size_t>(buffer)].type;
+    const Dtype type = program.buffers[static_cast<std::size_t>(buffer)].type;
     const halide_buffer_t& crop = lane.crop(calls, result);
     return is_float(type) &&
            !(excludes ? all_finite_or_excluded(crop, type) : all_finite(crop, type));
   };
   int result = 0;
-  if (step.kind == Step::Kind::plain) {
-    for (const int buffer : step.plain.results) {
-      if (check(result++, buffer, step.plain.excludes)) return true;
+  if (const Plain* plain = step.plain()) {
+    for (const int buffer : plain->results) {
+      if (check(result++, buffer, plain->excludes)) return true;
     }
   } else {
-    for (const Tiled::Result& each : step.tiled.results) {
+    for (const Tiled::Result& each : step.tiled()->results) {
       const bool of_row = std::ranges::find(each.along, Tiled::kRows) != each.along.end();
       if (which == (of_row ? Results::of_all_rows : Results::of_each_row)) {
         ++result;
@@ -142,7 +142,7 @@ Status again_within(Lane& lane, const Program& program, int index, const Call& e
 Status run_plain(Workspace& workspace, int index, ThreadPool& pool) {
   const Program& program = workspace.program();
   const Step& step = program.steps[static_cast<std::size_t>(index)];
-  const Plain& plain = step.plain;
+  const Plain& plain = *step.plain();
   const bool empty =
       std::ranges::all_of(plain.results, [&](int b) { return workspace.buffer(b).elements == 0; });
   if (empty) return {};

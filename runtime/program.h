@@ -4,11 +4,12 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
-namespace fovea::runtime {
+#include "runtime/types.h"
 
-enum class Type : std::uint8_t { f32, bf16, f16, i32, u8, i8, i4, boolean, f64 };
+namespace fovea::runtime {
 
 // Arithmetic over symbols in postfix order; `div` floors. Values are 64-bit and must not be negative.
 struct SizeTerm {
@@ -37,7 +38,7 @@ struct Buffer {
   };
   std::string name;
   Role role = Role::input;
-  Type type = Type::f32;
+  Dtype type = Dtype::F32;
   std::vector<Size> shape;  // slowest first; dense
   int slot = -1;            // of `stored`: buffers that share a slot never live at the same time
 };
@@ -187,17 +188,18 @@ struct Check {
 };
 
 struct Step {
-  enum class Kind : std::uint8_t { plain, tiled, check };
-  Kind kind = Kind::plain;
   std::string name;
-  Plain plain;
-  Tiled tiled;
-  Check check;
+  std::variant<Plain, Tiled, Check> work;
   // The same results in double, by one plain loop nest that obeys annihilation: called (for the tile,
   // the batch coordinate or the elements) where results came out non-finite. Takes buffers and sizes
   // only; result buffers are cropped to what is to be written. Made on demand by
   // Program::exact if null.
   Call exact;
+
+  // What it does, if it is that, or null.
+  const Plain* plain() const { return std::get_if<Plain>(&work); }
+  const Tiled* tiled() const { return std::get_if<Tiled>(&work); }
+  const Check* check() const { return std::get_if<Check>(&work); }
 };
 
 struct Program {

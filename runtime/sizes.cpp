@@ -7,40 +7,6 @@
 
 namespace fovea::runtime {
 
-std::string_view name(Type type) {
-  switch (type) {
-    case Type::f32: return "f32";
-    case Type::bf16: return "bf16";
-    case Type::f16: return "f16";
-    case Type::i32: return "i32";
-    case Type::u8: return "u8";
-    case Type::i8: return "i8";
-    case Type::i4: return "i4";
-    case Type::boolean: return "bool";
-    case Type::f64: return "f64";
-  }
-  return "?";
-}
-
-std::size_t element_bytes(Type type) {
-  switch (type) {
-    case Type::f64: return 8;
-    case Type::f32:
-    case Type::i32: return 4;
-    case Type::bf16:
-    case Type::f16: return 2;
-    case Type::u8:
-    case Type::i8:
-    case Type::i4:
-    case Type::boolean: return 1;
-  }
-  return 1;
-}
-
-bool is_float(Type type) {
-  return type == Type::f32 || type == Type::bf16 || type == Type::f16 || type == Type::f64;
-}
-
 namespace {
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {

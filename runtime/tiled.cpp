@@ -36,7 +36,7 @@ TiledRun::TiledRun(Workspace& workspace, int index)
       program_(workspace.program()),
       index_(index),
       step_(program_.steps[static_cast<std::size_t>(index)]),
-      tiled_(step_.tiled),
+      tiled_(*step_.tiled()),
       rows_(workspace.symbol(tiled_.rows)),
       columns_(workspace.symbol(tiled_.columns)),
       row_tiles_((rows_ + tiled_.row_tile - 1) / tiled_.row_tile),
@@ -442,7 +442,7 @@ Status TiledRun::settle_item(Lane& lane, Trust rows) const {
 
 Status run_tiled(Workspace& workspace, int step, ThreadPool& pool) {
   const std::vector<Tiled::Result>& results =
-      workspace.program().steps[static_cast<std::size_t>(step)].tiled.results;
+      workspace.program().steps[static_cast<std::size_t>(step)].tiled()->results;
   const bool empty = std::ranges::all_of(results, [&](const Tiled::Result& result) {
     return workspace.buffer(result.buffer).elements == 0;
   });

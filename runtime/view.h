@@ -15,7 +15,7 @@ namespace fovea::runtime {
 // round the last extent up to even, and other strides must be even, the last 1.
 struct View {
   void* data = nullptr;
-  Type type = Type::f32;
+  Dtype type = Dtype::F32;
   std::span<const std::int64_t> shape;
   std::span<const std::int64_t> strides = {};
 };
@@ -30,10 +30,5 @@ struct NamedSize {
   std::string_view name;
   std::int64_t value = 0;
 };
-
-std::string_view name(Type type);
-// Bytes of an element; 1 for i4, whose innermost extent counts bytes wherever memory is meant.
-std::size_t element_bytes(Type type);
-bool is_float(Type type);
 
 }  // namespace fovea::runtime

@@ -223,7 +223,7 @@ Status Workspace::settle_shapes(int phase) {
                        extent, " = ", print(size, program_), ", expected one that is not negative");
       }
       extents.shape.push_back(extent);
-      const bool packed = buffer.type == Type::i4 && extents.shape.size() == buffer.shape.size();
+      const bool packed = is_packed(buffer.type) && extents.shape.size() == buffer.shape.size();
       large |= extent > INT32_MAX;
       large |= __builtin_mul_overflow(extents.elements, extent, &extents.elements);
       large |= __builtin_mul_overflow(stored, packed ? (extent + 1) / 2 : extent, &stored);

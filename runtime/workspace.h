@@ -99,7 +99,7 @@ class alignas(128) Lane {
 
  private:
   struct Description {
-    Type type;
+    Dtype type;
     std::size_t rank;
   };
   void make_descriptors(std::span<const Description> wanted);

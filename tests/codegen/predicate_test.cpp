@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
 #include "runtime/block_list.h"
@@ -46,7 +47,7 @@ struct Problem {
     extents = {2, 3, 1 + below(70), 1 + below(90), 1 + below(12), 0};
     extents[5] = extents[3];
     for (const ir::Node& node : graph.nodes) {
-      if (!std::holds_alternative<ir::Input>(node.op)) continue;
+      if (!ir::is_input(node)) continue;
       std::int64_t count = 1;
       for (const ir::AxisId axis : node.type.axes) count *= extents[static_cast<std::size_t>(axis)];
       std::vector<std::int32_t>& values = data[node.name];
@@ -165,7 +166,7 @@ Places places_of(const ir::Graph& graph) {
   places.batch = [](ir::AxisId axis) { return axis < 2 ? std::optional<int>(axis) : std::nullopt; };
   places.symbol = [](ir::AxisId axis) { return std::optional<int>(axis); };
   places.stored = [&graph](ir::NodeId id) -> std::optional<Places::Stored> {
-    if (!std::holds_alternative<ir::Input>(graph.node(id).op)) return std::nullopt;
+    if (!ir::is_input(graph.node(id))) return std::nullopt;
     return Places::Stored{id, graph.node(id).type.axes};
   };
   return places;
@@ -184,14 +185,14 @@ void bind(const Problem& problem, Bound& bound) {
   bound.bytes.resize(graph.nodes.size());
   for (std::size_t k = 0; k < graph.nodes.size(); ++k) {
     const ir::Node& node = graph.nodes[k];
-    runtime::Type type = runtime::Type::i32;
-    if (std::holds_alternative<ir::Input>(node.op)) {
+    runtime::Dtype type = runtime::Dtype::I32;
+    if (ir::is_input(node)) {
       for (const ir::AxisId axis : node.type.axes) {
         bound.shapes[k].push_back(problem.extents[static_cast<std::size_t>(axis)]);
       }
       const bool is_byte = node.type.dtype == ir::Dtype::Bool || node.type.dtype == ir::Dtype::U8;
-      if (is_byte) type = runtime::Type::u8;
-      if (node.type.dtype == ir::Dtype::Bool) type = runtime::Type::boolean;
+      if (is_byte) type = runtime::Dtype::U8;
+      if (node.type.dtype == ir::Dtype::Bool) type = runtime::Dtype::Bool;
       for (const std::int32_t value : problem.data.at(node.name)) {
         const auto* raw = reinterpret_cast<const std::uint8_t*>(&value);
         bound.bytes[k].insert(bound.bytes[k].end(), raw, raw + (is_byte ? 1 : 4));

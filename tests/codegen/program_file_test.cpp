@@ -20,34 +20,32 @@ runtime::Program rich_program() {
                      {"j", {{SizeTerm::Kind::symbol, 0}, {SizeTerm::Kind::number, -7}}, -1},
                      {"n", {}, 1}};
   program.buffers = {
-      {"x", Buffer::Role::input, Type::i4, {{{SizeTerm::Kind::symbol, 1}}}, -1},
-      {"%3", Buffer::Role::stored, Type::boolean, {{{SizeTerm::Kind::number, INT64_MAX}}, {}}, 2},
-      {"tile", Buffer::Role::scratch, Type::f64, {}, -1}};
+      {"x", Buffer::Role::input, Dtype::I4, {{{SizeTerm::Kind::symbol, 1}}}, -1},
+      {"%3", Buffer::Role::stored, Dtype::Bool, {{{SizeTerm::Kind::number, INT64_MAX}}, {}}, 2},
+      {"tile", Buffer::Role::scratch, Dtype::F16, {}, -1}};
   program.slots = 3;
   Step plain, tiled, check;
   plain.name = "a";
-  plain.plain = {{nullptr, {{Kind::buffer, 0}, {Kind::size, 2}}}, {1, 2}, true};
-  tiled.kind = Step::Kind::tiled;
+  plain.work = Plain{{nullptr, {{Kind::buffer, 0}, {Kind::size, 2}}}, {1, 2}, true};
   tiled.name = std::string("nul\0in", 6);
-  tiled.tiled.batch = {0, 1};
-  tiled.tiled.rows = 1, tiled.tiled.columns = 2;
-  tiled.tiled.row_tile = 48, tiled.tiled.column_block = 96, tiled.tiled.chunk = 10;
-  tiled.tiled.prepare.arguments = {{Kind::row, 0}};
-  tiled.tiled.step.arguments = {{Kind::blocks, 0}, {Kind::all, 5}};
-  tiled.tiled.finish.arguments = {{Kind::batch, 1}};
-  tiled.tiled.mask = {{{PredicateOp::Kind::row, 0}, {PredicateOp::Kind::constant, -3}},
-                      {{PredicateOp::Kind::unknown, 0}},
-                      {nullptr, {{Kind::any, 0}}}};
-  tiled.tiled.shared = 1, tiled.tiled.members = 4;
-  tiled.tiled.states = {{2, Tiled::State::Fold::max, -1, {}},
-                        {1, Tiled::State::Fold::min, 0, {0, 2}}};
-  tiled.tiled.packed = {2, 0};
-  tiled.tiled.pair_work = 2.5F;
-  tiled.tiled.accumulators = {{2, -1.5F}};
-  tiled.tiled.results = {{1, {Tiled::kRows, Tiled::kWhole, 1}}};
-  tiled.tiled.doubt = 2;
-  check.kind = Step::Kind::check;
-  check.check = {0, 1, 2, "j coordinate"};
+  Tiled& loop = tiled.work.emplace<Tiled>();
+  loop.batch = {0, 1};
+  loop.rows = 1, loop.columns = 2;
+  loop.row_tile = 48, loop.column_block = 96, loop.chunk = 10;
+  loop.prepare.arguments = {{Kind::row, 0}};
+  loop.step.arguments = {{Kind::blocks, 0}, {Kind::all, 5}};
+  loop.finish.arguments = {{Kind::batch, 1}};
+  loop.mask = {{{PredicateOp::Kind::row, 0}, {PredicateOp::Kind::constant, -3}},
+               {{PredicateOp::Kind::unknown, 0}},
+               {nullptr, {{Kind::any, 0}}}};
+  loop.shared = 1, loop.members = 4;
+  loop.states = {{2, Tiled::State::Fold::max, -1, {}}, {1, Tiled::State::Fold::min, 0, {0, 2}}};
+  loop.packed = {2, 0};
+  loop.pair_work = 2.5F;
+  loop.accumulators = {{2, -1.5F}};
+  loop.results = {{1, {Tiled::kRows, Tiled::kWhole, 1}}};
+  loop.doubt = 2;
+  check.work = Check{0, 1, 2, "j coordinate"};
   program.steps = {plain, tiled, check};
   return program;
 }
@@ -70,18 +68,18 @@ TEST_CASE("a program comes back as it was written") {
   CHECK(again.symbols[2].largest_of == 1);
   CHECK(again.buffers[1].shape[0][0].value == INT64_MAX);
   CHECK(again.buffers[1].slot == 2);
-  CHECK(again.buffers[2].type == runtime::Type::f64);
+  CHECK(again.buffers[2].type == runtime::Dtype::F16);
   CHECK(again.slots == 3);
-  CHECK(again.steps[0].plain.divisible);
-  CHECK(again.steps[0].plain.call.arguments[1].kind == runtime::Argument::Kind::size);
+  CHECK(again.steps[0].plain()->divisible);
+  CHECK(again.steps[0].plain()->call.arguments[1].kind == runtime::Argument::Kind::size);
   CHECK(again.steps[1].name.size() == 6);
-  const runtime::Tiled& tiled = again.steps[1].tiled;
+  const runtime::Tiled& tiled = *again.steps[1].tiled();
   CHECK(tiled.accumulators[0].value == -1.5F);
   CHECK(tiled.results[0].along[1] == runtime::Tiled::kWhole);
   CHECK(tiled.mask.visible[1].value == -3);
   CHECK(tiled.mask.evaluate.arguments[0].kind == runtime::Argument::Kind::any);
   CHECK(tiled.doubt == 2);
-  CHECK(again.steps[2].check.what == "j coordinate");
+  CHECK(again.steps[2].check()->what == "j coordinate");
 }
 
 TEST_CASE("every field makes a difference to the bytes") {
@@ -94,12 +92,12 @@ TEST_CASE("every field makes a difference to the bytes") {
   };
   CHECK(differs([&] { program.symbols[0].name = "k"; }));
   CHECK(differs([&] { program.buffers[0].role = runtime::Buffer::Role::output; }));
-  CHECK(differs([&] { program.steps[1].tiled.rows = 0; }));
-  CHECK(differs([&] { program.steps[1].tiled.columns = 0; }));
-  CHECK(differs([&] { program.steps[1].tiled.chunk = 0; }));
-  CHECK(differs([&] { program.steps[1].tiled.batch.pop_back(); }));
-  CHECK(differs([&] { program.steps[1].tiled.mask.solid.clear(); }));
-  CHECK(differs([&] { program.steps[2].check.symbol = 0; }));
+  CHECK(differs([&] { std::get<runtime::Tiled>(program.steps[1].work).rows = 0; }));
+  CHECK(differs([&] { std::get<runtime::Tiled>(program.steps[1].work).columns = 0; }));
+  CHECK(differs([&] { std::get<runtime::Tiled>(program.steps[1].work).chunk = 0; }));
+  CHECK(differs([&] { std::get<runtime::Tiled>(program.steps[1].work).batch.pop_back(); }));
+  CHECK(differs([&] { std::get<runtime::Tiled>(program.steps[1].work).mask.solid.clear(); }));
+  CHECK(differs([&] { std::get<runtime::Check>(program.steps[2].work).symbol = 0; }));
   CHECK(write_program(rich_program(), "codf") != bytes);
 }
 

@@ -69,12 +69,12 @@ struct Tensors {
 std::vector<float> run(const codegen::CompiledProgram& compiled, Tensors in) {
   std::vector<float> o(in.q.size(), NAN), copy(o);
   const std::int64_t rows[] = {kRows, kFeatures}, columns[] = {kColumns, kFeatures};
-  using runtime::Type;
-  const runtime::Binding bindings[] = {{"q", {in.q.data(), Type::f32, rows}},
-                                       {"k", {in.k.data(), Type::f32, columns}},
-                                       {"v", {in.v.data(), Type::f32, columns}},
-                                       {"o", {o.data(), Type::f32, rows}},
-                                       {"copy", {copy.data(), Type::f32, rows}}};
+  using runtime::Dtype;
+  const runtime::Binding bindings[] = {{"q", {in.q.data(), Dtype::F32, rows}},
+                                       {"k", {in.k.data(), Dtype::F32, columns}},
+                                       {"v", {in.v.data(), Dtype::F32, columns}},
+                                       {"o", {o.data(), Dtype::F32, rows}},
+                                       {"copy", {copy.data(), Dtype::F32, rows}}};
   const runtime::Status status = runtime::run(compiled.program(), bindings, {}, {1});
   CHECK_MESSAGE(status.ok(), status.message);
   CHECK(std::equal(o.begin(), o.end(), copy.begin(),
@@ -269,8 +269,8 @@ kernel s(s) slots=_
   const auto lowered = codegen::lower_program(graph, codegen::host_target());
   std::vector<int> cuttable;
   for (const runtime::Step& step : lowered.program.steps) {
-    CHECK(step.plain.divisible);
-    cuttable.push_back(step.plain.cuttable);
+    CHECK(step.plain()->divisible);
+    cuttable.push_back(step.plain()->cuttable);
   }
   CHECK(cuttable == std::vector<int>{2, 3, 2});
 }

@@ -12,6 +12,7 @@
 
 #include "codegen/targets.h"
 #include "fovea/fovea.h"
+#include "ir/query.h"
 #include "tests/frontend/support.h"
 
 namespace fovea {
@@ -179,7 +180,7 @@ class Run {
  public:
   Run(const Graph& graph, const Sizes& sizes, unsigned seed) : graph_(graph), random_(seed) {
     for (const ir::Node& node : graph.nodes)
-      if (const auto* input = std::get_if<ir::Input>(&node.op))
+      if (const auto* input = ir::input_of(node))
         inputs.emplace_back(input->name, make(node, sizes));
     for (const ir::Output& output : graph.outputs) {
       Tensor tensor = shaped(graph.node(output.node).type.dtype, output.layout, sizes);

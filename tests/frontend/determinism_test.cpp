@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/text.h"
 #include "tests/frontend/support.h"
 
@@ -206,7 +207,7 @@ std::optional<std::string> bits_differ(const ir::Arrays& found, const ir::Arrays
 
 bool has_batch(const Graph& graph, const std::string& input) {
   for (const ir::Node& node : graph.nodes) {
-    const auto* found = std::get_if<ir::Input>(&node.op);
+    const auto* found = ir::input_of(node);
     if (found == nullptr || found->name != input) continue;
     return !node.type.axes.empty() && graph.axis(node.type.axes[0]).name == "b";
   }

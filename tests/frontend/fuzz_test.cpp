@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "codegen/targets.h"
+#include "ir/query.h"
 #include "ir/text.h"
 #include "tests/frontend/programs.h"
 #include "tests/frontend/random_attention.h"
@@ -36,7 +37,7 @@ RandomText attention_of(std::uint32_t seed) {
   RandomText made{RandomAttention(seed)().text(), {}, {}};
   const Graph graph = parse(made.text);
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     InputRule& rule = made.rules[input->name];
     if (input->name.starts_with("document")) rule = parse_rule("ascending");

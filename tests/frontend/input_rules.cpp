@@ -11,6 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "ir/query.h"
 #include "tools/io/random.h"
 
 namespace fovea::test {
@@ -42,7 +43,7 @@ class Filler {
   ir::Arrays operator()() {
     for (const bool hidden : {false, true})
       for (const ir::Node& node : graph_.nodes)
-        if (const auto* input = std::get_if<ir::Input>(&node.op))
+        if (const auto* input = ir::input_of(node))
           if ((rule_of(input->name).kind == Kind::Hidden) == hidden) fill(node, input->name);
     return std::move(inputs_);
   }

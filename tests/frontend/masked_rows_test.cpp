@@ -74,12 +74,12 @@ int times_asked(std::string_view outputs, float key) {
                      v = filled(kColumns * kFeatures, 2), open = filled(kRows, 0);
   for (std::size_t i = 0; i < open.size(); i += 3) open[i] = 1;
   constexpr std::array rows = {kRows, kFeatures}, columns = {kColumns, kFeatures};
-  using runtime::Type;
+  using runtime::Dtype;
   std::vector<runtime::Binding> bindings = {
-      {"q", {q.data(), Type::f32, rows}},
-      {"k", {k.data(), Type::f32, columns}},
-      {"v", {v.data(), Type::f32, columns}},
-      {"open", {open.data(), Type::f32, std::span(rows).first(1)}},
+      {"q", {q.data(), Dtype::F32, rows}},
+      {"k", {k.data(), Dtype::F32, columns}},
+      {"v", {v.data(), Dtype::F32, columns}},
+      {"open", {open.data(), Dtype::F32, std::span(rows).first(1)}},
   };
   const std::map<std::string, std::int64_t> extents = {
       {"i", kRows}, {"j", kColumns}, {"d", kFeatures}};
@@ -91,7 +91,7 @@ int times_asked(std::string_view outputs, float key) {
     const std::int64_t count =
         std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
     bindings.push_back(
-        {output.name, {results.emplace_back(filled(count, 0)).data(), Type::f32, shape}});
+        {output.name, {results.emplace_back(filled(count, 0)).data(), Dtype::F32, shape}});
   }
   const runtime::Status status = runtime::run(program, bindings, {}, {.threads = 1});
   CHECK_MESSAGE(status.ok(), status.message);

@@ -4,7 +4,7 @@
 #include <cctype>
 #include <iterator>
 
-#include "ir/infer.h"
+#include "ir/query.h"
 
 namespace fovea::test {
 namespace {

@@ -12,6 +12,7 @@
 #include <list>
 #include <random>
 
+#include "ir/query.h"
 #include "tools/io/element.h"
 
 namespace fovea::test {
@@ -236,7 +237,7 @@ ir::Arrays random_inputs(const Graph& graph, const Sizes& sizes, unsigned seed, 
   const std::vector<std::int64_t> extents = ir::resolve_extents(axes, {}, sizes);
   ir::Arrays inputs;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     ir::Array array{node.type.dtype, {}, {}};
     for (const ir::AxisId axis : node.type.axes) {

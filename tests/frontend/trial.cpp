@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "ir/interpret_kernels.h"
+#include "ir/query.h"
 #include "ir/rounding.h"
 #include "ir/text.h"
 #include "tests/child.h"
@@ -162,8 +163,7 @@ Sizes known_sizes(const Graph& graph, const Sizes& sizes) {
 ir::Arrays interpret_stage(const Graph& graph, const ir::Arrays& inputs, const Sizes& sizes) {
   ir::Arrays needed;  // passes drop inputs
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op))
-      needed.emplace(input->name, inputs.at(input->name));
+    if (const auto* input = ir::input_of(node)) needed.emplace(input->name, inputs.at(input->name));
   return graph.kernels.empty() ? ir::interpret(graph, needed, sizes)
                                : ir::interpret_kernels(graph, needed, sizes);
 }

@@ -6,6 +6,7 @@
 
 #include "ir/error.h"
 #include "ir/interpret.h"
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
 
@@ -247,7 +248,7 @@ TEST_CASE("a degree precedes what needs it") {
   const Graph graph = b.finish({{"o", b.reduce(ReduceFn::Sum, n, b.index(n)), {}}});
   const NodeId degree = graph.axis(n).degree;
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
-    if (std::holds_alternative<Index>(graph.node(id).op)) CHECK(degree < id);
+    if (is_index(graph.node(id))) CHECK(degree < id);
   }
   CHECK(rewrite(graph, [](auto&&...) { return std::nullopt; }) == graph);
 }

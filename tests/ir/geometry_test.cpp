@@ -14,6 +14,7 @@
 #include "ir/error.h"
 #include "ir/geometry_functions.h"
 #include "ir/interpret.h"
+#include "ir/query.h"
 #include "ir/text.h"
 
 using namespace fovea;
@@ -36,7 +37,7 @@ Point evaluate(const std::string& formula, const Named& points, double c = 1) {
   const ir::Graph graph = ir::parse(text);
   std::erase_if(inputs, [&](const auto& given) {  // what the formula does not use
     return std::ranges::none_of(graph.nodes, [&](const ir::Node& node) {
-      const auto* input = std::get_if<ir::Input>(&node.op);
+      const auto* input = ir::input_of(node);
       return input != nullptr && input->name == given.first;
     });
   });

@@ -6,6 +6,7 @@
 
 #include "ir/interpret.h"
 #include "ir/interpret_plan.h"
+#include "ir/query.h"
 #include "ir/tensor.h"
 
 using namespace fovea;
@@ -141,7 +142,7 @@ TEST_CASE("memory is that of a few rows of the plane") {
     double most = 0;
     for (const ir::Value& value : plan.values) {
       double size = value.stored ? 1 : 0;
-      if (std::holds_alternative<ir::Input>(graph.node(value.node).op)) size = 0;
+      if (ir::is_input(graph.node(value.node))) size = 0;
       for (const ir::AxisId axis : value.axes) {
         size *= static_cast<double>(plan.chunks[static_cast<std::size_t>(axis)]);
       }

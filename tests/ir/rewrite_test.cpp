@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "ir/query.h"
+
 using namespace fovea::ir;
 
 namespace {
@@ -34,7 +36,7 @@ TEST_CASE("rewriting nothing gives the same graph") {
 TEST_CASE("a replaced node keeps its name and what it leaves unused goes") {
   const Graph graph =
       rewrite(example(), [](Builder& into, NodeId, const Node& old, const auto& in) {
-        const auto* map = std::get_if<Map>(&old.op);
+        const auto* map = map_of(old);
         if (map == nullptr || map->fn != Fn::Exp) return std::optional<NodeId>();
         return std::optional(into.map(Fn::Tanh, {into.map(Fn::Neg, {in[0]})}));
       });
@@ -46,10 +48,10 @@ TEST_CASE("a replaced node keeps its name and what it leaves unused goes") {
   CHECK(graph.outputs[0].layout == std::vector<AxisId>{1, 0});
 
   const Graph constant = rewrite(example(), [](Builder&, NodeId, const Node& old, const auto& in) {
-    const auto* map = std::get_if<Map>(&old.op);
+    const auto* map = map_of(old);
     return map != nullptr && map->fn == Fn::Mul ? std::optional(in[0]) : std::nullopt;
   });
-  for (const Node& node : constant.nodes) CHECK(!std::holds_alternative<Constant>(node.op));
+  for (const Node& node : constant.nodes) CHECK(!is_constant(node));
 }
 
 TEST_CASE("uses count inputs, outputs, degrees and results") {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ir/query.h"
 #include "ir/tensor.h"
 
 using namespace fovea;
@@ -27,7 +28,7 @@ ir::NodeId find(const ir::Graph& graph, auto&& is) {
 
 ir::NodeId find_map(const ir::Graph& graph, ir::Fn fn) {
   return find(graph, [&](const ir::Node& node) {
-    const auto* map = std::get_if<ir::Map>(&node.op);
+    const auto* map = ir::map_of(node);
     return map != nullptr && map->fn == fn;
   });
 }

@@ -1,12 +1,13 @@
 # Checks that includes follow the arrows between layers, that heavy headers (Halide, LLVM, CLI11, fmt)
-# stay out of headers, and that no file grows past what one can read.
+# stay out of headers, that no file grows past what one can read, and that only ir/query.h asks of
+# which kind an op is (everything else matches all kinds, or asks there).
 #   cmake -D ROOT=<repository> -P check.cmake
 #
 # A layer may include its own folder and what its row lists: a folder or a single header. Only the
-# frontend sees everything; codegen and runtime share nothing but plain data.
+# frontend sees everything; codegen and runtime share nothing but plain data, ir and runtime the dtypes.
 cmake_minimum_required(VERSION 3.25)
 set(ARROWS
-  "ir       |"
+  "ir       | runtime/types.h"
   "runtime  |"
   "passes   | ir"
   "ops      | ir"
@@ -64,6 +65,17 @@ function(check_heavy file)
   set(failures ${failures} PARENT_SCOPE)
 endfunction()
 
+function(check_ops file)
+  file(STRINGS ${ROOT}/${file} guesses
+    REGEX "(get_if|holds_alternative)<(ir::)?(Input|Constant|Index|Map|Reduce|Scan|Read|TopK)>")
+  if(guesses AND NOT file STREQUAL "ir/query.cpp")
+    list(GET guesses 0 first)
+    string(STRIP "${first}" first)
+    fail("${file}: found \"${first}\", expected a question of ir/query.h")
+  endif()
+  set(failures ${failures} PARENT_SCOPE)
+endfunction()
+
 set(checked 0)
 foreach(arrow ${ARROWS})
   string(REGEX MATCH "^[a-z]+" layer ${arrow})
@@ -81,6 +93,7 @@ foreach(arrow ${ARROWS})
   endforeach()
   foreach(file ${own} ${tests})
     check_size(${file})
+    check_ops(${file})
     if(file MATCHES "\\.h$")
       check_heavy(${file})
     endif()

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ir/query.h"
 #include "tests/ops/support.h"
 
 namespace fovea::ops::test {
@@ -98,8 +99,7 @@ bool weights_are_shares(const Sample& sample) {
 
 bool has_keys(const Sample& sample) {
   return std::ranges::any_of(sample.graph.nodes, [&](const ir::Node& node) {
-    return std::holds_alternative<ir::Input>(node.op) &&
-           std::ranges::any_of(node.type.axes, [&](ir::AxisId axis) {
+    return ir::is_input(node) && std::ranges::any_of(node.type.axes, [&](ir::AxisId axis) {
              return sample.graph.axis(axis).name == "j";
            });
   });
@@ -140,7 +140,7 @@ ir::Array permuted(const ir::Array& x, std::size_t dimension, const std::vector<
 
 void permute_keys(Sample& sample, const std::vector<std::size_t>& to) {
   for (const ir::Node& node : sample.graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     for (std::size_t n = 0; n < node.type.axes.size(); ++n) {
       ir::Array& array = sample.inputs.at(input->name);

@@ -9,6 +9,7 @@
 
 #include "ir/build.h"
 #include "ir/interpret.h"
+#include "ir/query.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 #include "passes/masked_value.h"
@@ -54,12 +55,11 @@ ir::Graph only_visible(const ir::Graph& graph) {
   const std::vector<ir::NodeId> reductions = plane_reductions(graph, kernel);
   ir::Builder into(graph);
   std::vector<ir::NodeId> to(graph.nodes.size(), ir::kNone);
-  const auto neutral = [&](const ir::Op& op, ir::Dtype dtype) {
-    const auto* reduce = std::get_if<ir::Reduce>(&op);
+  const auto neutral = [&](const ir::Node& fold, ir::Dtype dtype) {
     const bool is_bool = dtype == ir::Dtype::Bool;
-    const bool is_min = reduce != nullptr && reduce->fn == ir::ReduceFn::Min;
+    const bool is_min = is_reduce(fold, ir::ReduceFn::Min);
     if (is_bool) return into.constant(is_min ? 1 : 0, ir::Dtype::Bool);
-    if (reduce != nullptr && reduce->fn == ir::ReduceFn::Sum) return into.constant(0);
+    if (is_reduce(fold, ir::ReduceFn::Sum)) return into.constant(0);
     return into.constant(is_min ? HUGE_VAL : -HUGE_VAL);
   };
   const std::function<ir::NodeId(ir::NodeId)> copy = [&](ir::NodeId id) {
@@ -69,7 +69,7 @@ ir::Graph only_visible(const ir::Graph& graph) {
     std::vector<ir::NodeId> inputs;
     for (const ir::NodeId input : node.inputs) inputs.push_back(copy(input));
     if (std::ranges::find(reductions, id) != reductions.end()) {
-      const ir::NodeId nothing = neutral(node.op, into[inputs[0]].type.dtype);
+      const ir::NodeId nothing = neutral(node, into[inputs[0]].type.dtype);
       inputs[0] = into.map(ir::Fn::Where, {copy(kernel.visible), inputs[0], nothing});
     }
     return done = into.copy(node, std::move(inputs));
@@ -83,7 +83,7 @@ ir::Arrays random_inputs(const ir::Graph& graph, const ir::Sizes& sizes) {
   std::mt19937 random(7);
   ir::Arrays inputs;
   for (const ir::Node& node : graph.nodes) {
-    if (!std::holds_alternative<ir::Input>(node.op)) continue;
+    if (!ir::is_input(node)) continue;
     ir::Array& array = inputs[node.name];
     array.dtype = node.type.dtype;
     std::int64_t count = 1;

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "ir/query.h"
 #include "ir/text.h"
 #include "tests/passes/same_meaning.h"
 
@@ -24,7 +25,7 @@ ir::Graph graph_of(std::string_view statements) {
 
 std::ptrdiff_t divisions_along_j(const ir::Graph& graph) {
   return std::ranges::count_if(graph.nodes, [&](const ir::Node& node) {
-    const auto* map = std::get_if<ir::Map>(&node.op);
+    const auto* map = ir::map_of(node);
     return map != nullptr && map->fn == ir::Fn::Div && node.type.has(find_axis(graph, "j"));
   });
 }

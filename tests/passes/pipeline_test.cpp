@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ir/error.h"
+#include "ir/query.h"
 #include "ir/rewrite.h"
 #include "ir/text.h"
 #include "tests/passes/same_meaning.h"
@@ -281,7 +282,7 @@ TEST_CASE("pipeline: whatever a bisection leaves out, code can be made of what i
         CHECK((kernel.row == ir::kNone || kernel.row_tile > 0));
       }
       CHECK(std::ranges::any_of(made.nodes, [](const ir::Node& node) {
-        const auto* input = std::get_if<ir::Input>(&node.op);
+        const auto* input = ir::input_of(node);
         return input != nullptr && input->name == "spare";
       }));
     }

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "ir/query.h"
 #include "ir/text.h"
 
 namespace fovea::passes {
@@ -33,7 +34,7 @@ NodeId node_called(const Graph& graph, std::string_view name) {
     if (output.name == name) return output.node;
   }
   for (NodeId id = 0; id < static_cast<NodeId>(graph.nodes.size()); ++id) {
-    const auto* input = std::get_if<Input>(&graph.node(id).op);
+    const auto* input = input_of(graph.node(id));
     if (graph.node(id).name == name || (input && input->name == name)) return id;
   }
   FAIL("no node is called ", name);
@@ -42,7 +43,7 @@ NodeId node_called(const Graph& graph, std::string_view name) {
 
 Leaves inputs_of(const Graph& graph) {
   Leaves leaves;
-  for (const Node& node : graph.nodes) leaves.push_back(std::holds_alternative<Input>(node.op));
+  for (const Node& node : graph.nodes) leaves.push_back(is_input(node));
   return leaves;
 }
 

@@ -11,6 +11,7 @@
 
 #include "ir/error.h"
 #include "ir/interpret_kernels.h"
+#include "ir/query.h"
 #include "ir/text.h"
 #include "tests/passes/stages.h"
 
@@ -48,7 +49,7 @@ bool agree(double a, double b, double tolerance) {
 ir::Arrays only_needed(const ir::Graph& graph, const ir::Arrays& inputs) {
   ir::Arrays needed;
   for (const ir::Node& node : graph.nodes) {
-    if (const auto* input = std::get_if<ir::Input>(&node.op)) {
+    if (const auto* input = ir::input_of(node)) {
       needed.emplace(input->name, inputs.at(input->name));
     }
   }
@@ -148,7 +149,7 @@ ir::Arrays random_inputs(const ir::Graph& graph, Values values, std::uint32_t se
   const auto extents = ir::resolve_extents(axes, {}, small_sizes(graph));
   ir::Arrays inputs;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     ir::Array array{node.type.dtype, {}, {}};
     std::int64_t size = 1;

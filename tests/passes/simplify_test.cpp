@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ir/query.h"
 #include "ir/text.h"
 #include "tests/passes/same_meaning.h"
 
@@ -212,7 +213,7 @@ TEST_CASE("simplify: constants are what the interpreter says") {
     const ir::Graph before = graph_of(expression);
     const ir::Graph after = simplified(before);
     CHECK(after.nodes.size() == 1);
-    CHECK(std::holds_alternative<ir::Constant>(after.nodes.at(0).op));
+    CHECK(ir::is_constant(after.nodes.at(0)));
     CHECK(ir::interpret(after, {}, small_sizes(after)) ==
           ir::interpret(before, {}, small_sizes(before)));
     CHECK(ir::parse(ir::print(after)) == after);
@@ -238,7 +239,7 @@ TEST_CASE("simplify: equal nodes are shared and the unreachable is dropped") {
   const ir::Graph after =
       simplified(graph_of("(x * 2.0) * exp(y * 1.0) + (x + 0.0) * 2.0 * exp(y)"));
   CHECK(std::ranges::count_if(after.nodes, [](const ir::Node& node) {
-          const auto* map = std::get_if<ir::Map>(&node.op);
+          const auto* map = ir::map_of(node);
           return map != nullptr && map->fn == ir::Fn::Exp;
         }) == 1);
   // x, 2, x * 2, y, exp(y), their product, and that added to itself

@@ -54,14 +54,13 @@ Program column_sums(bool shared) {
   Program program;
   program.symbols = {{"b", {}, -1}, {"i", {}, -1}, {"j", {}, -1}};
   program.buffers = {
-      input("x", Type::f32, {extent(kB), extent(kI)}),
-      output("c", Type::f32,
+      input("x", Dtype::F32, {extent(kB), extent(kI)}),
+      output("c", Dtype::F32,
              shared ? std::vector<Size>{extent(kJ)} : std::vector<Size>{extent(kB), extent(kJ)}),
-      output("r", Type::f32, {extent(kB), extent(kI)})};
+      output("r", Dtype::F32, {extent(kB), extent(kI)})};
   Step plane;
-  plane.kind = Step::Kind::tiled;
   plane.name = "column sums";
-  Tiled& tiled = plane.tiled;
+  Tiled& tiled = plane.work.emplace<Tiled>();
   tiled.batch = {kB};
   tiled.rows = kI;
   tiled.columns = kJ;

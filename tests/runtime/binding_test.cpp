@@ -20,11 +20,11 @@ Program copying() {
                      {"new", {}, -1},
                      {"both", combine(SizeTerm::Kind::add, extent(kI), extent(kN)), -1},
                      {"four", number(4), -1}};
-  program.buffers = {input("queries", Type::f32, {extent(kI), extent(kD)}),
-                     input("keys", Type::f32, {extent(kBoth), extent(kD)}),
-                     input("weights", Type::f32, {extent(kFour)}),
-                     output("out", Type::f32, {extent(kI), extent(kD)}),
-                     output("other", Type::f32, {extent(kI), extent(kD)})};
+  program.buffers = {input("queries", Dtype::F32, {extent(kI), extent(kD)}),
+                     input("keys", Dtype::F32, {extent(kBoth), extent(kD)}),
+                     input("weights", Dtype::F32, {extent(kFour)}),
+                     output("out", Dtype::F32, {extent(kI), extent(kD)}),
+                     output("other", Dtype::F32, {extent(kI), extent(kD)})};
   const auto copy = [](void** arguments) {
     const halide_buffer_t &q = array(arguments, 0), &o = array(arguments, 1);
     for (int i = 0; i < o.dim[1].extent; ++i) {
@@ -84,7 +84,7 @@ TEST_CASE("types, ranks and extents") {
   const std::vector<std::int64_t> one = {3}, negative = {3, -2}, wrong = {3, 7}, long_keys = {6, 2};
   const std::vector<std::int64_t> huge = {65536, 65536}, wider = {INT64_MAX, 2}, five = {5};
   Call3 call;
-  call.view(0).type = Type::bf16;
+  call.view(0).type = Dtype::BF16;
   check(call, Code::dimension_mismatch, "tensor 'queries' has type bf16, expected f32");
   call = {};
   call.view(0).shape = one;
@@ -150,8 +150,8 @@ TEST_CASE("more elements than indices of 32 bits reach are for functions of wide
   static std::int64_t slowest = 0;
   Program program;
   program.symbols = {{"a", {}, -1}, {"b", {}, -1}, {"c", {}, -1}};
-  program.buffers = {input("x", Type::u8, {extent(0), extent(1), extent(2)}),
-                     output("o", Type::f32, {extent(0)})};
+  program.buffers = {input("x", Dtype::U8, {extent(0), extent(1), extent(2)}),
+                     output("o", Dtype::F32, {extent(0)})};
   program.steps = {plain("step",
                          [](void** arguments) {
                            slowest = stride(array(arguments, 0), 2);
@@ -162,7 +162,7 @@ TEST_CASE("more elements than indices of 32 bits reach are for functions of wide
   std::uint8_t nothing = 0;
   Numbers<float> o({1});
   const auto status = [&](const std::vector<std::int64_t>& shape) {
-    const Binding bindings[] = {{"x", {&nothing, Type::u8, shape, {}}}, {"o", o.view()}};
+    const Binding bindings[] = {{"x", {&nothing, Dtype::U8, shape, {}}}, {"o", o.view()}};
     return run(program, bindings, {});
   };
   CHECK(status({1, 65536, 32767}).ok());
@@ -187,9 +187,9 @@ TEST_CASE("derived extents") {
     program.symbols.push_back({"n", size, -1});
     const std::int64_t shape[] = {3, 5};
     float data[45];
-    const Binding bindings[] = {{"a", {data, Type::f32, shape, {}}},
-                                {"b", {data + 15, Type::f32, shape, {}}},
-                                {"c", {data + 30, Type::f32, shape, {}}}};
+    const Binding bindings[] = {{"a", {data, Dtype::F32, shape, {}}},
+                                {"b", {data + 15, Dtype::F32, shape, {}}},
+                                {"c", {data + 30, Dtype::F32, shape, {}}}};
     std::fill_n(data, 45, 0.f);
     return run(program, bindings).message;
   };
@@ -266,12 +266,12 @@ TEST_CASE("strides") {
 TEST_CASE("a tensor without elements may have extents whose product is beyond 64 bits") {
   Program program;
   for (const char* axis : {"a", "b", "c", "d"}) program.symbols.push_back({axis, {}, -1});
-  program.buffers = {input("x", Type::f32, {extent(0), extent(1), extent(2), extent(3)}),
-                     output("y", Type::f32, {extent(3), extent(2), extent(1), extent(0)})};
+  program.buffers = {input("x", Dtype::F32, {extent(0), extent(1), extent(2), extent(3)}),
+                     output("y", Dtype::F32, {extent(3), extent(2), extent(1), extent(0)})};
   const std::vector<std::int64_t> first = {0, INT32_MAX, INT32_MAX, INT32_MAX};
   const std::vector<std::int64_t> last(first.rbegin(), first.rend());
-  const Binding bindings[] = {{"x", {nullptr, Type::f32, first, {}}},
-                              {"y", {nullptr, Type::f32, last, {}}}};
+  const Binding bindings[] = {{"x", {nullptr, Dtype::F32, first, {}}},
+                              {"y", {nullptr, Dtype::F32, last, {}}}};
   CHECK(Executor(program).run(bindings, {}, {1}).message == "");
 }
 
@@ -307,9 +307,9 @@ TEST_CASE("views that are not dense are read and written where they lie") {
   const std::int64_t transposed[] = {1, 2}, backwards[] = {0, -1}, gaps[] = {10, 2};
   for (int again = 0; again < 2; ++again) {
     std::ranges::fill(c, -1.f);
-    const Binding bindings[] = {{"a", {a.data(), Type::f32, shape, transposed}},
-                                {"b", {b.data() + 2, Type::f32, shape, backwards}},
-                                {"c", {c.data(), Type::f32, shape, gaps}}};
+    const Binding bindings[] = {{"a", {a.data(), Dtype::F32, shape, transposed}},
+                                {"b", {b.data() + 2, Dtype::F32, shape, backwards}},
+                                {"c", {c.data(), Dtype::F32, shape, gaps}}};
     CHECK(executor.run(bindings, {}, {1}).message == "");
     std::vector<float> expected(20, -1);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -323,8 +323,8 @@ TEST_CASE("views that are not dense are read and written where they lie") {
 TEST_CASE("i4 lies two to a byte, every row in whole bytes") {
   Program program;
   program.symbols = {{"i", {}, -1}, {"d", {}, -1}};
-  program.buffers = {input("x", Type::i4, {extent(0), extent(1)}),
-                     output("y", Type::i4, {extent(0), extent(1)})};
+  program.buffers = {input("x", Dtype::I4, {extent(0), extent(1)}),
+                     output("y", Dtype::I4, {extent(0), extent(1)})};
   program.steps = {plain("copy",
                          [](void** arguments) {
                            const halide_buffer_t &x = array(arguments, 0), &y = array(arguments, 1);
@@ -340,7 +340,8 @@ TEST_CASE("i4 lies two to a byte, every row in whole bytes") {
   std::uint8_t x[] = {0x21, 0x03, 0x54, 0x06, 0x99}, y[5];
   const auto run = [&](std::span<const std::int64_t> from, std::span<const std::int64_t> to) {
     std::memset(y, 0xee, sizeof y);
-    const Binding bindings[] = {{"x", {x, Type::i4, shape, from}}, {"y", {y, Type::i4, shape, to}}};
+    const Binding bindings[] = {{"x", {x, Dtype::I4, shape, from}},
+                                {"y", {y, Dtype::I4, shape, to}}};
     return executor.run(bindings, {}, {1});
   };
   for (const std::span<const std::int64_t> strides :

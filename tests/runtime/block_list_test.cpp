@@ -36,7 +36,7 @@ struct Buffers {
     std::vector<BufferRef> result;
     for (std::size_t n = 0; n < data.size(); ++n) {
       result.push_back(
-          {data[n].data(), Type::i32, shapes[n].data(), static_cast<int>(shapes[n].size())});
+          {data[n].data(), Dtype::I32, shapes[n].data(), static_cast<int>(shapes[n].size())});
     }
     return result;
   }
@@ -315,9 +315,9 @@ TEST_CASE("narrow types are read as their numbers") {
   const std::vector<std::int8_t> signs{-1, 5};
   const std::vector<std::uint8_t> bytes{200, 0};
   const std::int64_t two = 2;
-  const std::vector<BufferRef> refs{{signs.data(), Type::i8, &two, 1},
-                                    {bytes.data(), Type::u8, &two, 1},
-                                    {bytes.data(), Type::boolean, &two, 1}};
+  const std::vector<BufferRef> refs{{signs.data(), Dtype::I8, &two, 1},
+                                    {bytes.data(), Dtype::U8, &two, 1},
+                                    {bytes.data(), Dtype::Bool, &two, 1}};
   const std::vector<std::int64_t> symbols{1, 2};
   const auto value = [&](const Predicate& predicate, std::int64_t column) {
     RangeTables tables;

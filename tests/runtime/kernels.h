@@ -55,28 +55,28 @@ struct Numbers {
     for (const std::int64_t extent : shape) count *= extent;
     data.assign(static_cast<std::size_t>(count), value);
   }
-  View view(Type type = sizeof(T) == 4 ? (T(0.5) != T(0) ? Type::f32 : Type::i32) : Type::u8) {
+  View view(Dtype type = sizeof(T) == 4 ? (T(0.5) != T(0) ? Dtype::F32 : Dtype::I32) : Dtype::U8) {
     return {data.data(), type, shape, {}};
   }
 };
 
-inline Buffer input(std::string name, Type type, std::vector<Size> shape) {
+inline Buffer input(std::string name, Dtype type, std::vector<Size> shape) {
   return {std::move(name), Buffer::Role::input, type, std::move(shape), -1};
 }
-inline Buffer output(std::string name, Type type, std::vector<Size> shape) {
+inline Buffer output(std::string name, Dtype type, std::vector<Size> shape) {
   return {std::move(name), Buffer::Role::output, type, std::move(shape), -1};
 }
-inline Buffer stored(std::string name, Type type, std::vector<Size> shape, int slot) {
+inline Buffer stored(std::string name, Dtype type, std::vector<Size> shape, int slot) {
   return {std::move(name), Buffer::Role::stored, type, std::move(shape), slot};
 }
-inline Buffer scratch(std::string name, Type type, std::vector<Size> shape) {
+inline Buffer scratch(std::string name, Dtype type, std::vector<Size> shape) {
   return {std::move(name), Buffer::Role::scratch, type, std::move(shape), -1};
 }
 inline Step plain(std::string name, Function function, std::vector<Argument> arguments,
                   std::vector<int> results, bool divisible = false) {
   Step step;
   step.name = std::move(name);
-  step.plain = {{function, std::move(arguments)}, std::move(results), divisible};
+  step.work = Plain{{function, std::move(arguments)}, std::move(results), divisible};
   return step;
 }
 
@@ -96,9 +96,9 @@ inline Program addition(bool divisible = false) {
   Program program;
   program.symbols = {{"i", {}, -1}, {"d", {}, -1}};
   for (const char* name : {"a", "b"}) {
-    program.buffers.push_back(input(name, Type::f32, {extent(0), extent(1)}));
+    program.buffers.push_back(input(name, Dtype::F32, {extent(0), extent(1)}));
   }
-  program.buffers.push_back(output("c", Type::f32, {extent(0), extent(1)}));
+  program.buffers.push_back(output("c", Dtype::F32, {extent(0), extent(1)}));
   program.steps = {plain("add", add_arrays, {buffer(0), buffer(1), buffer(2)}, {2}, divisible)};
   return program;
 }

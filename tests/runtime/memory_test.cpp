@@ -14,7 +14,7 @@ namespace {
 
 // Infinities and NaNs of both signs, and the finite numbers next to them, as bits.
 template <class Word>
-void check_type(Type type, int mantissa_bits) {
+void check_type(Dtype type, int mantissa_bits) {
   const auto sign = static_cast<Word>(Word{1} << (8 * sizeof(Word) - 1));
   const auto infinity = static_cast<Word>(sign - (Word{1} << mantissa_bits));
   for (const int count : {1, 2, 7, 8, 31, 32, 33, 64, 100}) {
@@ -46,10 +46,9 @@ void check_type(Type type, int mantissa_bits) {
 }  // namespace
 
 TEST_CASE("infinity and NaN are found wherever they are, and nothing else is") {
-  check_type<std::uint32_t>(Type::f32, 23);
-  check_type<std::uint64_t>(Type::f64, 52);
-  check_type<std::uint16_t>(Type::bf16, 7);
-  check_type<std::uint16_t>(Type::f16, 10);
+  check_type<std::uint32_t>(Dtype::F32, 23);
+  check_type<std::uint16_t>(Dtype::BF16, 7);
+  check_type<std::uint16_t>(Dtype::F16, 10);
 }
 
 TEST_CASE("of a crop only its own elements are looked at") {
@@ -65,7 +64,7 @@ TEST_CASE("of a crop only its own elements are looked at") {
     const bool inside = n / 6 >= 1 && n / 6 < 3 && n % 6 >= 2 && n % 6 < 5;
     const std::uint32_t infinity = 0x7f800000;
     std::memcpy(&data[n], &infinity, 4);
-    CHECK(all_finite(buffer, Type::f32) != inside);
+    CHECK(all_finite(buffer, Dtype::F32) != inside);
     data[n] = 1;
   }
 }

@@ -70,16 +70,15 @@ int finish(void** arguments) {
 Program log_sums(bool columns, bool masked) {
   Program program;
   program.symbols = {{"b", {}, -1}, {"i", {}, -1}, {"j", {}, -1}};
-  program.buffers = {input("x", Type::f32, {extent(kB), extent(kJ)}),
-                     output("o", Type::f32, {extent(kB), extent(kI), number(2)}),
-                     output("c", Type::f32, {extent(kB), extent(kJ)}),
-                     scratch("maximum", Type::f32, {number(kTile)}),
-                     scratch("sum", Type::f32, {number(kTile), number(2)}),
-                     scratch("times", Type::f32, {number(kTile)})};
+  program.buffers = {input("x", Dtype::F32, {extent(kB), extent(kJ)}),
+                     output("o", Dtype::F32, {extent(kB), extent(kI), number(2)}),
+                     output("c", Dtype::F32, {extent(kB), extent(kJ)}),
+                     scratch("maximum", Dtype::F32, {number(kTile)}),
+                     scratch("sum", Dtype::F32, {number(kTile), number(2)}),
+                     scratch("times", Dtype::F32, {number(kTile)})};
   Step plane;
-  plane.kind = Step::Kind::tiled;
   plane.name = "log sums";
-  Tiled& tiled = plane.tiled;
+  Tiled& tiled = plane.work.emplace<Tiled>();
   tiled.batch = {kB};
   tiled.rows = kI;
   tiled.columns = kJ;

@@ -104,8 +104,8 @@ TEST_CASE("the same pieces for any number of threads") {
   };
   Program program;
   program.symbols = {{"i", {}, -1}};
-  program.buffers = {input("where", Type::u8, {number(8)}),
-                     output("c", Type::f32, {number(1), extent(0)})};
+  program.buffers = {input("where", Dtype::U8, {number(8)}),
+                     output("c", Dtype::F32, {number(1), extent(0)})};
   program.steps = {plain("note", note, {buffer(0), buffer(1)}, {1}, true)};
   const Executor executor(program);
   std::set<std::pair<int, int>> first;
@@ -114,7 +114,7 @@ TEST_CASE("the same pieces for any number of threads") {
     Pieces* address = &pieces;
     Numbers<float> c({1, 200000});
     const std::int64_t eight[] = {8};
-    const Binding bindings[] = {{"where", {&address, Type::u8, eight, {}}}, {"c", c.view()}};
+    const Binding bindings[] = {{"where", {&address, Dtype::U8, eight, {}}}, {"c", c.view()}};
     const NamedSize sizes[] = {{"i", 200000}};
     CHECK(executor.run(bindings, sizes, {threads}).message == "");
     CHECK(pieces.seen.size() > 1);
@@ -197,7 +197,7 @@ TEST_CASE("without an exact form non-finite results stay") {
 
 TEST_CASE("a function that fails is named") {
   Program program = addition();
-  program.steps[0].plain.call.function = fail;
+  std::get<Plain>(program.steps[0].work).call.function = fail;
   Addends numbers(3);
   const Status status = numbers.run(Executor(program));
   CHECK(status.code == Code::internal);
@@ -211,9 +211,9 @@ TEST_CASE("a function that fails is named") {
 TEST_CASE("values between steps live in the arena, in slots, with room behind their ends") {
   // t = a + b, u = t + b in another slot, v = u + b in the slot of t, c = v + b.
   Program program = addition();
-  program.buffers.push_back(stored("t", Type::f32, {extent(0), extent(1)}, 0));
-  program.buffers.push_back(stored("u", Type::f32, {extent(0), extent(1)}, 1));
-  program.buffers.push_back(stored("v", Type::f32, {extent(0), extent(1)}, 0));
+  program.buffers.push_back(stored("t", Dtype::F32, {extent(0), extent(1)}, 0));
+  program.buffers.push_back(stored("u", Dtype::F32, {extent(0), extent(1)}, 1));
+  program.buffers.push_back(stored("v", Dtype::F32, {extent(0), extent(1)}, 0));
   program.slots = 2;
   program.steps = {plain("t", add_arrays, {buffer(0), buffer(1), buffer(3)}, {3}),
                    plain("u", add_arrays, {buffer(3), buffer(1), buffer(4)}, {4}),

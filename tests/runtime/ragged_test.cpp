@@ -43,9 +43,10 @@ Program ragged(bool computed) {
   program.symbols = {{"i", {}, -1},
                      {"n", {}, computed ? 3 : 0},
                      {"double", combine(SizeTerm::Kind::mul, number(2), extent(kN)), -1}};
-  program.buffers = {input("degree", Type::i32, {extent(kI)}), output("o", Type::f32, {extent(kI)}),
-                     stored("table", Type::f32, {extent(kI), extent(kDouble)}, 0),
-                     stored("computed", Type::i32, {extent(kI)}, 1)};
+  program.buffers = {input("degree", Dtype::I32, {extent(kI)}),
+                     output("o", Dtype::F32, {extent(kI)}),
+                     stored("table", Dtype::F32, {extent(kI), extent(kDouble)}, 0),
+                     stored("computed", Dtype::I32, {extent(kI)}, 1)};
   program.slots = 2;
   if (computed) {
     program.steps.push_back(plain("degrees", copy_degrees, {buffer(0), buffer(3)}, {3}));
@@ -120,11 +121,11 @@ TEST_CASE("the size of a ragged axis is not the caller's to give") {
 }
 
 TEST_CASE("extents in small types") {
-  for (const Type type : {Type::u8, Type::i8, Type::i4, Type::boolean}) {
+  for (const Dtype type : {Dtype::U8, Dtype::I8, Dtype::I4, Dtype::Bool}) {
     Program program;
     program.symbols = {{"i", {}, -1}, {"n", {}, 0}};
     program.buffers = {input("degree", type, {number(2), extent(0)}),
-                       output("o", Type::f32, {number(1)})};
+                       output("o", Dtype::F32, {number(1)})};
     program.steps = {plain("size",
                            [](void** arguments) {
                              at(array(arguments, 0), {0}) =
@@ -138,15 +139,15 @@ TEST_CASE("extents in small types") {
     float o = 0;
     const auto run_with = [&](std::uint8_t* data) {
       const Binding bindings[] = {{"degree", {data, type, shape, {}}},
-                                  {"o", {&o, Type::f32, one, {}}}};
+                                  {"o", {&o, Dtype::F32, one, {}}}};
       return run(program, bindings);
     };
-    CHECK(run_with(type == Type::i4 ? packed : bytes).message == "");
-    CHECK(o == (type == Type::i4 ? 7 : 1));
+    CHECK(run_with(type == Dtype::I4 ? packed : bytes).message == "");
+    CHECK(o == (type == Dtype::I4 ? 7 : 1));
     packed[0] = 0x81;
     bytes[1] = 0xff;
-    const bool is_signed = type == Type::i4 || type == Type::i8;
-    CHECK(run_with(type == Type::i4 ? packed : bytes).ok() != is_signed);
+    const bool is_signed = type == Dtype::I4 || type == Dtype::I8;
+    CHECK(run_with(type == Dtype::I4 ? packed : bytes).ok() != is_signed);
     if (!is_signed) CHECK(o == 255);
   }
 }
@@ -154,8 +155,8 @@ TEST_CASE("extents in small types") {
 TEST_CASE("coordinates are checked against their axis") {
   Program program;
   program.symbols = {{"j", {}, -1}};
-  program.buffers = {input("bounds", Type::i32, {number(2)}), stored("low", Type::i32, {}, 0),
-                     stored("high", Type::i32, {}, 1)};
+  program.buffers = {input("bounds", Dtype::I32, {number(2)}), stored("low", Dtype::I32, {}, 0),
+                     stored("high", Dtype::I32, {}, 1)};
   program.slots = 2;
   const auto pick = [](void** arguments) {
     at<std::int32_t>(array(arguments, 1), {}) = at<std::int32_t>(array(arguments, 0), {0});
@@ -163,13 +164,12 @@ TEST_CASE("coordinates are checked against their axis") {
     return 0;
   };
   Step check;
-  check.kind = Step::Kind::check;
-  check.check = {1, 2, 0, "coordinate of k[j = neighbour] along j"};
+  check.work = Check{1, 2, 0, "coordinate of k[j = neighbour] along j"};
   program.steps = {plain("bounds", pick, {buffer(0), buffer(1), buffer(2)}, {1, 2}), check};
   const auto run_with = [&](std::int32_t low, std::int32_t high, std::int64_t extent) {
     std::int32_t bounds[] = {low, high};
     const std::int64_t two[] = {2};
-    const Binding bindings[] = {{"bounds", {bounds, Type::i32, two, {}}}};
+    const Binding bindings[] = {{"bounds", {bounds, Dtype::I32, two, {}}}};
     const NamedSize sizes[] = {{"j", extent}};
     return run(program, bindings, sizes);
   };
@@ -203,17 +203,17 @@ TEST_CASE("programs that contradict themselves are refused") {
   program.steps.erase(program.steps.begin());
   CHECK(message(program) == begin + "nothing computes the degree of axis 'n'");
   program = addition();
-  program.steps[0].plain.call.arguments[1].index = 3;
+  std::get<Plain>(program.steps[0].work).call.arguments[1].index = 3;
   CHECK(message(program) == begin + "an argument of step 'add' does not exist");
-  program.steps[0].plain.call.arguments[1] = kRow;
+  std::get<Plain>(program.steps[0].work).call.arguments[1] = kRow;
   CHECK(message(program) == begin + "an argument of step 'add' does not exist");
   program = addition();
-  program.steps[0].plain.results = {5};
+  std::get<Plain>(program.steps[0].work).results = {5};
   CHECK(message(program) == begin + "a result of step 'add' does not exist");
-  program.steps[0].plain.results = {};
+  std::get<Plain>(program.steps[0].work).results = {};
   CHECK(message(program) == begin + "step 'add' has no result");
   program = addition();
-  program.steps[0].kind = Step::Kind::tiled;
+  program.steps[0].work = Tiled();
   CHECK(message(program) == begin + "step 'add' has no plane");
 }
 

@@ -48,18 +48,17 @@ enum Buffers { kA, kDegree, kSum, kC, kO, kScratch, kTable };
 Program everything() {
   Program program;
   program.symbols = {{"b", {}, -1}, {"i", {}, -1}, {"j", {}, -1}, {"n", {}, kDegree}};
-  program.buffers = {input("a", Type::f32, {extent(kB), extent(kI)}),
-                     input("degree", Type::i32, {extent(kI)}),
-                     stored("sum", Type::f32, {extent(kB), extent(kI)}, 0),
-                     output("c", Type::f32, {extent(kB), extent(kJ)}),
-                     output("o", Type::f32, {extent(kB), extent(kI)}),
-                     scratch("scratch", Type::f32, {number(8)}),
-                     stored("table", Type::f32, {extent(kN)}, 0)};
+  program.buffers = {input("a", Dtype::F32, {extent(kB), extent(kI)}),
+                     input("degree", Dtype::I32, {extent(kI)}),
+                     stored("sum", Dtype::F32, {extent(kB), extent(kI)}, 0),
+                     output("c", Dtype::F32, {extent(kB), extent(kJ)}),
+                     output("o", Dtype::F32, {extent(kB), extent(kI)}),
+                     scratch("scratch", Dtype::F32, {number(8)}),
+                     stored("table", Dtype::F32, {extent(kN)}, 0)};
   program.slots = 1;
   Step plane;
-  plane.kind = Step::Kind::tiled;
   plane.name = "plane";
-  Tiled& tiled = plane.tiled;
+  Tiled& tiled = plane.work.emplace<Tiled>();
   tiled.batch = {kB};
   tiled.rows = kI;
   tiled.columns = kJ;
@@ -176,13 +175,13 @@ TEST_CASE("executors share threads") {
 TEST_CASE("what a run costs besides its functions") {
   Program program;
   program.symbols = {{"i", {}, -1}, {"d", number(8), -1}};
-  program.buffers = {
-      input("q", Type::f32, {extent(0), extent(1)}), input("k", Type::f32, {extent(0), extent(1)}),
-      input("v", Type::f32, {extent(0), extent(1)}), output("o", Type::f32, {extent(0), extent(1)}),
-      scratch("tile", Type::f32, {number(64)})};
+  program.buffers = {input("q", Dtype::F32, {extent(0), extent(1)}),
+                     input("k", Dtype::F32, {extent(0), extent(1)}),
+                     input("v", Dtype::F32, {extent(0), extent(1)}),
+                     output("o", Dtype::F32, {extent(0), extent(1)}),
+                     scratch("tile", Dtype::F32, {number(64)})};
   Step plane;
-  plane.kind = Step::Kind::tiled;
-  Tiled& tiled = plane.tiled;
+  Tiled& tiled = plane.work.emplace<Tiled>();
   tiled.rows = tiled.columns = 0;
   tiled.row_tile = tiled.column_block = 8;
   tiled.chunk = 4;

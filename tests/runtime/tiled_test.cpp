@@ -78,14 +78,13 @@ Predicate lower_triangle() {
 Program scaled_sums(bool masked) {
   Program program;
   program.symbols = {{"b", {}, -1}, {"i", {}, -1}, {"j", {}, -1}};
-  program.buffers = {input("x", Type::f32, {extent(kB), extent(kJ)}),
-                     output("o", Type::f32, {extent(kB), extent(kI)}),
-                     scratch("partial", Type::f32, {number(kTile)}),
-                     scratch("doubt", Type::i32, {number(kTile)})};
+  program.buffers = {input("x", Dtype::F32, {extent(kB), extent(kJ)}),
+                     output("o", Dtype::F32, {extent(kB), extent(kI)}),
+                     scratch("partial", Dtype::F32, {number(kTile)}),
+                     scratch("doubt", Dtype::I32, {number(kTile)})};
   Step plane;
-  plane.kind = Step::Kind::tiled;
   plane.name = "sums";
-  Tiled& tiled = plane.tiled;
+  Tiled& tiled = plane.work.emplace<Tiled>();
   tiled.batch = {kB};
   tiled.rows = kI;
   tiled.columns = kJ;
@@ -171,9 +170,9 @@ TEST_CASE("rows with a non-finite result are computed again exactly, the others 
 TEST_CASE("rows in doubt are computed again though their results are finite") {
   Program program = scaled_sums(false);
   program.steps[0].exact = {exact, {buffer(kO)}};
-  program.steps[0].tiled.finish = {finish_and_doubt_17,
-                                   {buffer(kPartial), buffer(kO), batch(0), kRow, buffer(kDoubt)}};
-  program.steps[0].tiled.doubt = kDoubt;
+  std::get<Tiled>(program.steps[0].work).finish = {
+      finish_and_doubt_17, {buffer(kPartial), buffer(kO), batch(0), kRow, buffer(kDoubt)}};
+  std::get<Tiled>(program.steps[0].work).doubt = kDoubt;
   Sums sums(2, 30, 5);
   CHECK(sums.run(Executor(program)).ok());
   for (std::int64_t b = 0; b < 2; ++b) {
@@ -188,19 +187,20 @@ TEST_CASE("rows in doubt are computed again though their results are finite") {
 TEST_CASE("what intervals leave open is asked of the evaluator") {
   Program program = scaled_sums(true);
   using Kind = PredicateOp::Kind;
-  program.steps[0].tiled.mask.visible = program.steps[0].tiled.mask.solid = {{Kind::unknown, 0}};
-  program.steps[0].tiled.mask.evaluate = {[](void** arguments) {
-                                            const halide_buffer_t &any = array(arguments, 0),
-                                                                  &all = array(arguments, 1);
-                                            const int row = integer(arguments, 2);
-                                            if (any.dim[0].extent != all.dim[0].extent) return 1;
-                                            for (int n = 0; n < any.dim[0].extent; ++n) {
-                                              any.host[n] = n * kBlock <= row + kTile - 1;
-                                              all.host[n] = (n + 1) * kBlock - 1 <= row;
-                                            }
-                                            return 0;
-                                          },
-                                          {kAny, kAll, kRow}};
+  std::get<Tiled>(program.steps[0].work).mask.visible =
+      std::get<Tiled>(program.steps[0].work).mask.solid = {{Kind::unknown, 0}};
+  std::get<Tiled>(program.steps[0].work).mask.evaluate = {
+      [](void** arguments) {
+        const halide_buffer_t &any = array(arguments, 0), &all = array(arguments, 1);
+        const int row = integer(arguments, 2);
+        if (any.dim[0].extent != all.dim[0].extent) return 1;
+        for (int n = 0; n < any.dim[0].extent; ++n) {
+          any.host[n] = n * kBlock <= row + kTile - 1;
+          all.host[n] = (n + 1) * kBlock - 1 <= row;
+        }
+        return 0;
+      },
+      {kAny, kAll, kRow}};
   const Executor executor(program);
   for (const int threads : {1, 3}) {
     Sums sums(3, 150, 100);
@@ -213,7 +213,7 @@ TEST_CASE("functions of a tile that fail are named") {
   const auto fail = [](void**) { return 9; };
   for (Call Tiled::*which : {&Tiled::prepare, &Tiled::step, &Tiled::finish}) {
     Program program = scaled_sums(false);
-    (program.steps[0].tiled.*which).function = fail;
+    (std::get<Tiled>(program.steps[0].work).*which).function = fail;
     const Executor executor(program);
     for (const int threads : {1, 3}) {
       Sums sums(3, 150, 100);
@@ -226,8 +226,8 @@ TEST_CASE("the crop starts at its first element, whatever order the layout has")
   // o[i, b]: rows slowest.
   Program program = scaled_sums(false);
   program.buffers[kO].shape = {extent(kI), extent(kB)};
-  program.steps[0].tiled.results = {{kO, {Tiled::kRows, 0}}};
-  program.steps[0].tiled.finish.function = [](void** arguments) {
+  std::get<Tiled>(program.steps[0].work).results = {{kO, {Tiled::kRows, 0}}};
+  std::get<Tiled>(program.steps[0].work).finish.function = [](void** arguments) {
     const halide_buffer_t& o = array(arguments, 1);
     const int b = integer(arguments, 2), row = integer(arguments, 3);
     for (int r = 0; r < kTile && row + r < o.dim[1].extent; ++r) {
@@ -257,8 +257,8 @@ TEST_CASE("steps before their first use of memory find an empty output and leave
   const Executor executor(scaled_sums(false));
   Sums sums(0, 5, 5);
   const std::int64_t shape[] = {0, 5};
-  const Binding bindings[] = {{"x", {nullptr, Type::f32, shape, {}}},
-                              {"o", {nullptr, Type::f32, shape, {}}}};
+  const Binding bindings[] = {{"x", {nullptr, Dtype::F32, shape, {}}},
+                              {"o", {nullptr, Dtype::F32, shape, {}}}};
   const NamedSize sizes[] = {{"i", 5}};
   CHECK(executor.run(bindings, sizes).ok());
 }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ir/error.h"
+#include "tools/io/element.h"
 #include "tools/io/npy.h"
 #include "tools/io/npz.h"
 #include "tools/io/safetensors.h"
@@ -290,6 +291,32 @@ TEST_CASE("elements that somebody keeps are not copied, but where they lie askew
   const Tensor copied = convert(askew, Dtype::F32, "q");
   CHECK(!copied.kept.keeper);
   CHECK(to_array(copied).data == std::vector<double>{1, 2, 3});
+}
+
+TEST_CASE("every bf16 and f16 comes back, and is what the interpreter rounds to") {
+  for (const Dtype dtype : {Dtype::BF16, Dtype::F16}) {
+    CAPTURE(ir::name(dtype));
+    for (unsigned bits = 0; bits < 1U << 16; ++bits) {
+      std::byte memory[2], again[2];
+      std::memcpy(memory, &bits, 2);
+      const double value = tools::load(dtype, memory, 0);
+      tools::store(dtype, again, 0, value);
+      if (std::isnan(value)) {
+        CHECK(std::isnan(tools::load(dtype, again, 0)));
+        continue;
+      }
+      REQUIRE(std::memcmp(memory, again, 2) == 0);
+      REQUIRE(ir::round_to(dtype, value) == value);
+    }
+  }
+  const std::uint16_t one_bf16 = 0x3f80, one_f16 = 0x3c00, least_f16 = 1, infinity_f16 = 0x7c00;
+  const auto bytes = [](const std::uint16_t& bits) {
+    return reinterpret_cast<const std::byte*>(&bits);
+  };
+  CHECK(tools::load(Dtype::BF16, bytes(one_bf16), 0) == 1);
+  CHECK(tools::load(Dtype::F16, bytes(one_f16), 0) == 1);
+  CHECK(tools::load(Dtype::F16, bytes(least_f16), 0) == 0x1p-24);
+  CHECK(std::isinf(tools::load(Dtype::F16, bytes(infinity_f16), 0)));
 }
 
 TEST_CASE("arrays and back: rounding, and i4 rows at whole bytes") {

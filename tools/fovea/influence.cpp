@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "ir/interpret.h"
+#include "ir/query.h"
 
 namespace fovea::tools {
 namespace {
@@ -54,7 +55,7 @@ struct Values {
 std::optional<Values> values_of(const ir::Graph& graph) {
   for (const std::string_view wanted : {"v", "h", "x"})
     for (const ir::Node& node : graph.nodes) {
-      const auto* input = std::get_if<ir::Input>(&node.op);
+      const auto* input = ir::input_of(node);
       if (input == nullptr || input->name != wanted || !ir::is_float(node.type.dtype)) continue;
       for (const std::string_view axis : {"j", "i"})
         if (const auto at = dimension_of(graph, node.type.axes, axis))

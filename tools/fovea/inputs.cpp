@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 #include "tools/fovea/shapes.h"
 #include "tools/io/files.h"
@@ -18,7 +19,7 @@ namespace {
 template <class Action>
 void for_each_input(const Graph& graph, Action&& action) {
   for (const ir::Node& node : graph.nodes)
-    if (const auto* input = std::get_if<ir::Input>(&node.op)) action(node, input->name);
+    if (const auto* input = ir::input_of(node)) action(node, input->name);
 }
 
 std::string input_names(const Graph& graph) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 #include "ir/require.h"
 
 namespace fovea::tools {
@@ -14,7 +15,7 @@ using Extents = std::vector<std::optional<std::int64_t>>;
 Extents known_extents(const Graph& graph, const Tensors& given, const Sizes& sizes) {
   Extents known(graph.axes.size());
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr || !given.contains(input->name)) continue;
     const auto& shape = given.find(input->name)->second.shape;
     for (std::size_t n = 0; n < shape.size(); ++n)
@@ -70,7 +71,7 @@ Shapes complete_shapes(const Loaded& loaded, const Tensors& given, Sizes& sizes)
   require_known(graph, known);
   Shapes shapes;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input == nullptr) continue;
     const auto tensor = given.find(input->name);
     if (tensor != given.end()) {

@@ -26,28 +26,34 @@ void store_as(std::byte* memory, std::int64_t n, T value) {
   std::memcpy(memory + n * static_cast<std::int64_t>(sizeof(T)), &value, sizeof(T));
 }
 
-double from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+// A real of 16 bits.
+double from_bits(Dtype dtype, std::uint16_t bits) {
+  const runtime::DtypeRow& row = runtime::row(dtype);
+  const int hidden = 1 << (row.digits - 1), sign = 1 << (row.bits - 1);
+  const int exponent = (bits & (sign - 1)) / hidden, fraction = bits & (hidden - 1);
+  const int unit = row.min_exponent - row.digits + 1;
+  double size = exponent == 0 ? std::ldexp(fraction, unit)
+                              : std::ldexp(fraction + hidden, exponent - 1 + unit);
+  if (exponent == sign / hidden - 1) size = fraction == 0 ? INFINITY : NAN;
+  return (bits & sign) != 0 ? -size : size;
 }
 
-double from_f16(std::uint16_t bits) {
-  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  double size = std::ldexp(fraction + 1024, exponent - 25);
-  if (exponent == 0) size = std::ldexp(fraction, -24);
-  if (exponent == 31) size = fraction == 0 ? INFINITY : NAN;
-  return (bits & 0x8000) != 0 ? -size : size;
-}
-
-// Of a value that f16 holds.
-std::uint16_t to_f16(double value) {
-  const std::uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+// Of a value that the dtype holds.
+std::uint16_t to_bits(Dtype dtype, double value) {
+  const runtime::DtypeRow& row = runtime::row(dtype);
+  const int hidden = 1 << (row.digits - 1), infinity = (1 << (row.bits - 1)) - hidden;
+  const int sign = std::signbit(value) ? 1 << (row.bits - 1) : 0;
   const double size = std::abs(value);
-  if (std::isnan(value)) return 0x7e00;
-  if (std::isinf(value)) return sign | 0x7c00;
-  if (size < std::ldexp(1.0, -14)) return sign | static_cast<std::uint16_t>(std::ldexp(size, 24));
-  const int exponent = std::ilogb(size);
-  const auto fraction = static_cast<std::uint16_t>(std::ldexp(size, 10 - exponent) - 1024);
-  return sign | static_cast<std::uint16_t>((exponent + 15) << 10) | fraction;
+  int bits = 0;
+  if (std::isnan(value)) return static_cast<std::uint16_t>(infinity | hidden / 2);
+  if (std::isinf(value)) {
+    bits = infinity;
+  } else if (size != 0) {
+    const int exponent = std::max(std::ilogb(size), row.min_exponent);
+    const auto fraction = static_cast<int>(std::ldexp(size, row.digits - 1 - exponent));
+    bits = (exponent - row.min_exponent) * hidden + fraction;  // the hidden digit carries
+  }
+  return static_cast<std::uint16_t>(sign | bits);
 }
 
 double load_i4(const std::byte* memory, std::int64_t n) {
@@ -83,8 +89,8 @@ Exact load(Stored type, const std::byte* memory, std::int64_t n) {
   switch (type) {
     case Stored::F64: return load_as<double>(memory, n);
     case Stored::F32: return double{load_as<float>(memory, n)};
-    case Stored::BF16: return from_bf16(load_as<std::uint16_t>(memory, n));
-    case Stored::F16: return from_f16(load_as<std::uint16_t>(memory, n));
+    case Stored::BF16: return from_bits(Dtype::BF16, load_as<std::uint16_t>(memory, n));
+    case Stored::F16: return from_bits(Dtype::F16, load_as<std::uint16_t>(memory, n));
     case Stored::I64: return load_as<std::int64_t>(memory, n);
     case Stored::I32: return std::int64_t{load_as<std::int32_t>(memory, n)};
     case Stored::I16: return std::int64_t{load_as<std::int16_t>(memory, n)};
@@ -101,8 +107,8 @@ Exact load(Stored type, const std::byte* memory, std::int64_t n) {
 double load(Dtype dtype, const std::byte* memory, std::int64_t n) {
   switch (dtype) {
     case Dtype::F32: return load_as<float>(memory, n);
-    case Dtype::BF16: return from_bf16(load_as<std::uint16_t>(memory, n));
-    case Dtype::F16: return from_f16(load_as<std::uint16_t>(memory, n));
+    case Dtype::BF16:
+    case Dtype::F16: return from_bits(dtype, load_as<std::uint16_t>(memory, n));
     case Dtype::I32: return load_as<std::int32_t>(memory, n);
     case Dtype::U8: return load_as<std::uint8_t>(memory, n);
     case Dtype::I8: return load_as<std::int8_t>(memory, n);
@@ -115,13 +121,8 @@ double load(Dtype dtype, const std::byte* memory, std::int64_t n) {
 void store(Dtype dtype, std::byte* memory, std::int64_t n, double value) {
   switch (dtype) {
     case Dtype::F32: return store_as(memory, n, static_cast<float>(value));
-    case Dtype::BF16: {
-      const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(value));
-      // A NaN whose payload lies in the lower half must stay one.
-      return store_as(memory, n,
-                      static_cast<std::uint16_t>(std::isnan(value) ? 0x7fc0 : bits >> 16));
-    }
-    case Dtype::F16: return store_as(memory, n, to_f16(value));
+    case Dtype::BF16:
+    case Dtype::F16: return store_as(memory, n, to_bits(dtype, value));
     case Dtype::I32: return store_as(memory, n, static_cast<std::int32_t>(value));
     case Dtype::U8: return store_as(memory, n, static_cast<std::uint8_t>(value));
     case Dtype::I8: return store_as(memory, n, static_cast<std::int8_t>(value));

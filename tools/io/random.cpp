@@ -6,6 +6,7 @@
 #include <random>
 
 #include "ir/extent.h"
+#include "ir/query.h"
 
 namespace fovea::tools {
 namespace {
@@ -30,7 +31,7 @@ std::optional<std::int64_t> coordinate_bound(const Graph& graph, const ir::Node&
   const std::vector<bool> reach = reached(graph, input);
   std::optional<std::int64_t> bound;
   for (const ir::Node& node : graph.nodes) {
-    const auto* read = std::get_if<ir::Read>(&node.op);
+    const auto* read = ir::read_of(node);
     if (read == nullptr) continue;
     std::size_t at = 1;
     for (const ir::Read::Coordinate& coordinate : read->at) {

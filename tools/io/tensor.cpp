@@ -44,7 +44,7 @@ Shape shape_of(const std::vector<std::int64_t>& shape) {
 // How far apart rows of the last axis lie, in elements: those of i4 start at a byte.
 std::int64_t pitch(const Tensor& tensor) {
   const std::int64_t last = tensor.shape.empty() ? 1 : tensor.shape.back();
-  return tensor.dtype == Dtype::I4 ? last + last % 2 : last;
+  return runtime::is_packed(tensor.dtype) ? last + last % 2 : last;
 }
 
 bool is_aligned(const StoredTensor& stored) {

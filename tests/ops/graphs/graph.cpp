@@ -7,6 +7,7 @@
 #include <random>
 
 #include "ir/error.h"
+#include "ir/query.h"
 
 namespace fovea::ops::test {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 // The first axis of an input.
 std::string first_axis(const ir::Graph& graph, const std::string& input) {
   for (const ir::Node& node : graph.nodes)
-    if (const auto* found = std::get_if<ir::Input>(&node.op); found && found->name == input)
+    if (const auto* found = ir::input_of(node); found && found->name == input)
       return node.type.axes.empty() ? "" : graph.axis(node.type.axes[0]).name;
   return "";
 }
