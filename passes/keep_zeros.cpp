@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ir/build.h"
+#include "ir/deciding.h"
 #include "ir/query.h"
 #include "ir/region.h"
 #include "ir/require.h"
@@ -69,20 +70,24 @@ class Singular {
     return has_pole(factor);
   }
 
- private:
-  bool has_pole(NodeId id) {
-    if (const auto known = known_.find(id); known != known_.end()) return known->second;
-    return known_[id] = find_pole(id);
+  // The same of what is computed alone, with constants that are infinite by themselves or without:
+  // exponents are -inf where masks exclude.
+  bool has_pole(NodeId id, bool constants = true) {
+    const auto known = known_.find({id, constants});
+    if (known != known_.end()) return known->second;
+    return known_[{id, constants}] = find_pole(id, constants);
   }
 
-  bool find_pole(NodeId id) {
+ private:
+  bool find_pole(NodeId id, bool constants) {
     const Node& node = b_[id];
-    if (ir::is_read(node)) return has_pole(node.inputs[0]);
-    if (const auto number = number_of(node)) return !std::isfinite(*number);
+    if (ir::is_read(node)) return has_pole(node.inputs[0], constants);
+    if (const auto number = number_of(node)) return constants && !std::isfinite(*number);
     const auto* map = ir::map_of(node);
     if (!map) return false;
     switch (map->fn) {
-      case Fn::Div: return has_pole(node.inputs[0]) || !is_never_zero(b_, node.inputs[1]);
+      case Fn::Div:
+        return has_pole(node.inputs[0], constants) || !is_never_zero(b_, node.inputs[1]);
       case Fn::Rsqrt: return !is_never_zero(b_, node.inputs[0]);
       case Fn::Log:
       case Fn::Log1p:
@@ -93,20 +98,71 @@ class Singular {
       case Fn::Erf:
       case Fn::Sin:
       case Fn::Cos:
-      case Fn::Atan:
+      case Fn::Atan: return false;
       case Fn::Exp:
-      case Fn::Exp2: return false;
-      default: return std::ranges::any_of(node.inputs, [&](NodeId in) { return has_pole(in); });
+      case Fn::Exp2: return has_pole(node.inputs[0], false);
+      default:
+        return std::ranges::any_of(node.inputs, [&](NodeId in) { return has_pole(in, constants); });
     }
   }
 
   const Builder& b_;
-  std::map<NodeId, bool> known_;
+  std::map<std::pair<NodeId, bool>, bool> known_;
 };
+
+// Whether a result tells nothing of an input that is NaN.
+bool swallows_nan(const Graph& graph, const Node& node) {
+  if (chooses_places(node)) return true;
+  const auto* map = map_of(node);
+  const auto is_real = [&](NodeId in) { return ir::is_float(graph.node(in).type.dtype); };
+  if (!map || std::ranges::none_of(node.inputs, is_real)) return false;
+  return !ir::is_float(node.type.dtype) || map->fn == Fn::Pow;
+}
+
+// By node: comparisons that only put a number in the place of another, as the softmax's
+// where(m == -inf, 0, m) does, which hands a NaN on.
+std::vector<bool> find_replacing(const Graph& graph) {
+  std::vector<int> others = ir::count_uses(graph);
+  for (const Node& node : graph.nodes) {
+    if (!is_map(node, Fn::Where)) continue;
+    const Node& test = graph.node(node.inputs[0]);
+    if (is_map(test, Fn::Eq) && test.inputs[0] == node.inputs[2])
+      --others[static_cast<std::size_t>(node.inputs[0])];
+  }
+  std::vector<bool> replacing;
+  for (const int uses : others) replacing.push_back(uses == 0);
+  return replacing;
+}
+
+// By node: what a kernel computes and makes something of that hides a NaN, so that nobody sees that
+// it has to be computed again.
+std::vector<bool> find_swallowed(const Graph& graph) {
+  const std::vector<bool> replacing = find_replacing(graph);
+  std::vector<bool> all(graph.nodes.size());
+  for (const ir::Kernel& kernel : graph.kernels) {
+    const std::vector<bool> own = computed_by(graph, kernel);
+    std::vector<bool> swallowed(graph.nodes.size());
+    for (std::size_t id = graph.nodes.size(); id-- > 0;) {
+      const Node& node = graph.nodes[id];
+      const bool swallows = swallows_nan(graph, node) && !replacing[id];
+      if (!own[id] || !(swallowed[id] || swallows)) continue;
+      for (const NodeId input : node.inputs) {
+        const auto n = static_cast<std::size_t>(input);
+        swallowed[n] = swallowed[n] || own[n];
+        all[n] = all[n] || swallowed[n];
+      }
+    }
+  }
+  return all;
+}
 
 class Rewrite {
  public:
-  explicit Rewrite(const Graph& graph) : graph_(graph), stored_(all_results(graph)), into_(graph) {
+  explicit Rewrite(const Graph& graph)
+      : graph_(graph),
+        stored_(all_results(graph)),
+        swallowed_(find_swallowed(graph)),
+        into_(graph) {
     for (const ir::Kernel& kernel : graph.kernels)
       for (const NodeId id : kernel.results)
         if (ir::is_on_plane(graph, kernel, id)) on_planes_.insert(id);
@@ -114,7 +170,7 @@ class Rewrite {
 
   Graph operator()() {
     for (NodeId id = 0; id < static_cast<NodeId>(graph_.nodes.size()); ++id) copy(id);
-    if (zeroed_.empty()) return graph_;
+    if (!changed_) return graph_;
     std::vector<ir::Output> outputs = graph_.outputs;
     for (ir::Output& output : outputs) output.node = copied(output.node);
     std::vector<ir::Kernel> kernels = graph_.kernels;
@@ -135,7 +191,10 @@ class Rewrite {
     std::vector<NodeId> inputs;
     for (const NodeId input : node.inputs) inputs.push_back(copied(input));
     const bool sums = is_scan(node) || is_reduce(node, ir::ReduceFn::Sum);
-    if (sums && ir::is_float(node.type.dtype)) inputs[0] = term(node.inputs[0]);
+    if (sums && ir::is_float(node.type.dtype))
+      inputs[0] = swallowed_[static_cast<std::size_t>(id)] ? parts(node.inputs[0], Says::poles)
+                                                           : term(node.inputs[0]);
+    changed_ = changed_ || (!inputs.empty() && inputs[0] != copied(node.inputs[0]));
     to_.push_back(into_.copy(node, inputs));
     for (ir::AxisId axis = 0; axis < static_cast<ir::AxisId>(graph_.axes.size()); ++axis)
       if (graph_.axis(axis).degree == id) into_.set_degree(axis, to_.back());
@@ -146,18 +205,29 @@ class Rewrite {
     if (const auto known = terms_.find(id); known != terms_.end()) return known->second;
     const NodeId made = on_planes_.contains(id) ? copied(id)
                         : stored_.contains(id)  ? zeroed(id)
-                                                : parts(id, false);
+                                                : parts(id, Says::nothing);
     return terms_[id] = made;
   }
 
   NodeId zeroed(NodeId id) {
-    const NodeId made = parts(id, true);
+    const NodeId made = parts(id, Says::all);
     if (made != copied(id)) zeroed_.emplace(id, made);
     return made;
   }
 
-  // The value of parts of the term. With `explicitly`, products say themselves where they are 0.
-  NodeId parts(NodeId id, bool explicitly) {
+  // Which products say themselves where they are 0: none, those with a factor that is infinite by its
+  // definition, or those with tensors of the user too.
+  enum class Says { nothing, poles, all };
+
+  // The value of parts of the term.
+  NodeId parts(NodeId id, Says says) {
+    const auto known = parts_.find({says, id});
+    return known != parts_.end() ? known->second : parts_[{says, id}] = make_parts(id, says);
+  }
+
+  NodeId make_parts(NodeId id, Says says) {
+    if (says == Says::poles && (stored_.contains(id) || on_planes_.contains(id))) return term(id);
+    const bool explicitly = says != Says::nothing;
     if (explicitly && (without_zeros(graph_, id) || is_excluded(id))) return copied(id);
     const Node& node = graph_.node(id);
     std::vector<NodeId> inputs;
@@ -166,21 +236,26 @@ class Rewrite {
       if (!passes_on(node, n))
         inputs.push_back(copied(input));
       else
-        inputs.push_back(explicitly && !stored_.contains(input) ? parts(input, true) : term(input));
+        inputs.push_back(explicitly && !stored_.contains(input) ? parts(input, says) : term(input));
     }
     const bool changed =
         !std::ranges::equal(node.inputs, inputs, {}, [&](NodeId old) { return copied(old); });
     const NodeId plain = changed ? into_.copy(node, inputs) : copied(id);
-    return explicitly ? guarded(node, inputs, plain) : plain;
+    return explicitly ? guarded(node, inputs, plain, says) : plain;
   }
 
   // Which of the two operands of a product or quotient may be 0 beside one that is singular.
   struct Suspects {
     bool first, second;
   };
-  Suspects suspects(bool divides, NodeId x, NodeId y) {
-    return {!is_never_zero(into_, x) && (divides ? !is_never_zero(into_, y) : is_singular_(y)),
-            !divides && !is_never_zero(into_, y) && is_singular_(x)};
+  Suspects suspects(bool divides, NodeId x, NodeId y, Says says) {
+    if (!divides && x == y) return {false, false};
+    const auto is_singular = [&](NodeId factor) {
+      if (says == Says::all) return is_singular_(factor);
+      return !guarded_.contains(factor) && is_singular_.has_pole(factor);
+    };
+    return {!is_never_zero(into_, x) && (divides ? !is_never_zero(into_, y) : is_singular(y)),
+            !divides && !is_never_zero(into_, y) && is_singular(x)};
   }
 
   // where(… && x != 0, x * y, 0), as simplify makes of where(…, where(x == 0, 0, x * y), 0).
@@ -197,20 +272,22 @@ class Rewrite {
       });
     };
     const NodeId x = product.inputs[0], y = product.inputs[1];
-    const auto [first, second] = suspects(divides, copied(x), copied(y));
+    const auto [first, second] = suspects(divides, copied(x), copied(y), Says::all);
     return (!first || excludes(x)) && (!second || excludes(y));
   }
 
-  NodeId guarded(const Node& node, const std::vector<NodeId>& inputs, NodeId product) {
+  NodeId guarded(const Node& node, const std::vector<NodeId>& inputs, NodeId product, Says says) {
     const bool divides = is_map(node, Fn::Div);
     if (!ir::is_float(node.type.dtype) || !(divides || is_map(node, Fn::Mul))) return product;
     const NodeId x = inputs[0], y = inputs[1], zero = into_.constant(0);
-    const auto [first, second] = suspects(divides, x, y);
+    const auto [first, second] = suspects(divides, x, y, says);
     if (!first && !second) return product;
     const auto is_zero = [&](NodeId of) { return into_.map(Fn::Eq, {of, zero}); };
     const NodeId none =
         first && second ? into_.map(Fn::Or, {is_zero(x), is_zero(y)}) : is_zero(first ? x : y);
-    return into_.map(Fn::Where, {none, zero, product});
+    const NodeId guarded = into_.map(Fn::Where, {none, zero, product});
+    guarded_.insert(guarded);
+    return guarded;
   }
 
   // Products that are needed as they are, too.
@@ -258,11 +335,15 @@ class Rewrite {
 
   const Graph& graph_;
   const std::set<NodeId> stored_;
+  const std::vector<bool> swallowed_;
   std::set<NodeId> on_planes_;  // outputs, which are not stored twice
   Builder into_;
   Singular is_singular_{into_};
   std::vector<NodeId> to_;
   std::map<NodeId, NodeId> terms_, zeroed_;  // by old node, in the new graph
+  std::map<std::pair<Says, NodeId>, NodeId> parts_;
+  std::set<NodeId> guarded_;  // products that say where they are 0
+  bool changed_ = false;
 };
 
 }  // namespace
