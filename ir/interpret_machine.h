@@ -86,6 +86,8 @@ class Machine {
   void leave(Reading& reading, std::size_t coordinate, std::size_t at, double found,
              std::int64_t extent);
   void limit_ragged(Reading& reading, std::int64_t start, std::size_t count);
+  void check_inside(int read, int where, AxisId axis);
+  [[noreturn]] void fail_outside(int read, AxisId axis, double found, std::int64_t extent) const;
 
   const Graph& graph_;
   const Plan& plan_;

@@ -17,7 +17,7 @@ namespace fovea::ir {
 struct Machine::Reading {
   struct Coordinate {
     AxisId axis;
-    bool checked;  // outside is the user's error
+    bool checked;  // of a ragged axis: outside is the user's error where the result has an element
     Source where;
     std::optional<Source> otherwise;
     const double* at = nullptr;
@@ -61,8 +61,11 @@ void Machine::evaluate_read(int v, const Read& op) {
   std::size_t next = 1;
   for (const Read::Coordinate& at : op.at) {
     const int where = value.inputs[next++];
-    const bool checked = checked_[static_cast<std::size_t>(this->value(where).node)];
-    Reading::Coordinate coordinate{at.axis, checked && !at.otherwise, source(where, value.domain),
+    const bool checked =
+        checked_[static_cast<std::size_t>(this->value(where).node)] && !at.otherwise;
+    const bool ends_by_degree = plan_.degrees[static_cast<std::size_t>(at.axis)] >= 0;
+    if (checked && !ends_by_degree) check_inside(v, where, at.axis);
+    Reading::Coordinate coordinate{at.axis, checked && ends_by_degree, source(where, value.domain),
                                    std::nullopt};
     if (at.otherwise) coordinate.otherwise = source(value.inputs[next++], value.domain);
     reading.coordinates.push_back(std::move(coordinate));
@@ -72,6 +75,24 @@ void Machine::evaluate_read(int v, const Read& op) {
     const std::size_t count =
         static_cast<std::size_t>(std::min(total - start, static_cast<std::int64_t>(kBlock)));
     read_block(reading, start, count, slot(v).own.data() + start);
+  }
+}
+
+// All of a coordinate's elements must be inside, also where the result, with axes of its own, has
+// none.
+void Machine::check_inside(int read, int where, AxisId axis) {
+  const std::vector<AxisId>& domain = value(where).axes;
+  Live alive = live(domain);
+  Source source = this->source(where, domain);
+  const std::int64_t total = points(domain), extent = local(axis);
+  for (std::int64_t start = 0; start < total; start += static_cast<std::int64_t>(kBlock)) {
+    const std::size_t count =
+        static_cast<std::size_t>(std::min(total - start, static_cast<std::int64_t>(kBlock)));
+    const double* at = source.load(start, count);
+    const std::vector<char>& is_live = alive.load(start, count);
+    for (std::size_t n = 0; n < count; ++n)
+      if (is_live[n] != 0 && !(at[n] >= 0 && at[n] < static_cast<double>(extent)))
+        fail_outside(read, axis, at[n], extent);
   }
 }
 
@@ -136,17 +157,21 @@ void Machine::leave(Reading& reading, std::size_t coordinate, std::size_t at, do
                     std::int64_t extent) {
   if (reading.outside[at] < 0) reading.outside[at] = static_cast<int>(coordinate);
   const Reading::Coordinate& of = reading.coordinates[coordinate];
-  if (!of.checked || reading.live.load(reading.start, reading.count)[at] == 0) return;
+  if (of.checked && reading.live.load(reading.start, reading.count)[at] != 0)
+    fail_outside(reading.value, of.axis, found, extent);
+}
+
+void Machine::fail_outside(int read, AxisId axis, double found, std::int64_t extent) const {
   const Known known{graph_.axes, graph_.nodes};
-  const Node& node = graph_.node(value(reading.value).node);
+  const Node& node = graph_.node(value(read).node);
   const std::vector<Read::Coordinate>& all = std::get<Read>(node.op).at;
   std::size_t input = 1;
-  for (std::size_t n = 0; all[n].axis != of.axis; ++n) input += all[n].otherwise ? 2 : 1;
+  for (std::size_t n = 0; all[n].axis != axis; ++n) input += all[n].otherwise ? 2 : 1;
   const auto* own = input_of(graph_.node(node.inputs[input]));
   fail(
       Code::out_of_bounds,
       "a read of {} is at {} along axis {}{}; expected 0 to {}, or a value for outside with 'else'",
-      known.call(node.inputs[0]), static_cast<std::int64_t>(found), known.axis(of.axis).name,
+      known.call(node.inputs[0]), static_cast<std::int64_t>(found), known.axis(axis).name,
       own ? fmt::format(" (from input '{}')", own->name) : from_inputs(graph_, node.inputs[input]),
       extent - 1);
 }

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "ir/error.h"
+#include "ir/query.h"
 #include "ir/tensor.h"
 #include "ir/text.h"
 
@@ -39,7 +40,7 @@ std::vector<double> value(const Tensor& x, const ir::Arrays& inputs, const ir::S
   const ir::Graph graph = ir::make_graph({{"o", x}});
   ir::Arrays own;
   for (const ir::Node& node : graph.nodes) {
-    const auto* input = std::get_if<ir::Input>(&node.op);
+    const auto* input = ir::input_of(node);
     if (input != nullptr && inputs.contains(input->name)) own[input->name] = inputs.at(input->name);
   }
   return ir::interpret(graph, own, sizes).at("o").data;
@@ -197,6 +198,14 @@ TEST_CASE("reads elsewhere") {
         "a read of x is at -1 along axis j (from input 'at'); expected 0 to 2, or a value for "
         "outside with 'else'");
   same(value(x.at(j, argmax(j, x)), inputs), {30});
+
+  // outside of an axis without elements, also where the result has none itself
+  const ir::Arrays nothing{{"y", array(f32, {0, 0}, {})}, {"row", ints({0, 0})}};
+  const Tensor of_nothing = input("y", f32, {i, j}).at(i, input("row", i32, {r}));
+  CHECK(error_of(of_nothing, nothing).first == Code::out_of_bounds);
+  CHECK(error_of(of_nothing, {{"y", array(f32, {2, 0}, {})}, {"row", ints({0, 2})}}).first ==
+        Code::out_of_bounds);
+  same(value(of_nothing, {{"y", array(f32, {2, 0}, {})}, {"row", ints({0, 1})}}), {});
 
   // both at once: transposition of a square
   const Tensor y = input("y", f32, {i, j});
