@@ -133,21 +133,21 @@ std::vector<Expr> Walk::arguments(const Dims& dims, const ScopePtr& scope, const
 
 // --- schedules
 
-int Walk::width(AxisId axis) const {
+int Walk::width(AxisId axis, bool tuples) const {
   const std::int64_t extent = signature_.fixed_extent(axis);
   const int lanes = source_.target.lanes;
   if (extent < 0 || extent % lanes == 0) return lanes;
   if (extent < lanes) return static_cast<int>(std::max<std::int64_t>(extent, 1));
-  // Where one element is left after one vector, Halide 14 computes a tuple's vector twice.
-  if (extent == lanes + 1) return lanes / 2;
   int divisor = lanes;
   while (extent % divisor != 0) divisor /= 2;
-  return divisor >= 4 ? divisor : lanes;
+  // Halide 14 may forget, in updates of tuples, that the last vector ends before its lanes do: it
+  // computes all of it, past the end of memory, or the vector before it again.
+  return divisor >= 4 || tuples ? divisor : lanes;
 }
 
-void Walk::across_lanes(Halide::Stage stage, AxisId axis) const {
+void Walk::across_lanes(Halide::Stage stage, AxisId axis, bool tuples) const {
   const std::int64_t extent = signature_.fixed_extent(axis);
-  const int lanes = width(axis);
+  const int lanes = width(axis, tuples);
   if (lanes <= 1) return;
   const bool whole = extent >= 0 && extent % lanes == 0;
   stage.vectorize(var(axis), lanes,

@@ -91,8 +91,8 @@ class Walk {
   bool is_friendly(ir::NodeId root, ir::AxisId axis) const;
 
   // walk.cpp: schedules.
-  int width(ir::AxisId axis) const;
-  void across_lanes(Halide::Stage stage, ir::AxisId axis) const;
+  int width(ir::AxisId axis, bool tuples = false) const;
+  void across_lanes(Halide::Stage stage, ir::AxisId axis, bool tuples = false) const;
   void bound(Halide::Func& func, const Dims& dims) const;
   void place_in_row(Halide::Func& func) const;
   void finish(const Site& site, Halide::Func& consumer, const Halide::RVar& block) const;

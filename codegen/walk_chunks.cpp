@@ -142,7 +142,11 @@ void Walk::fold_over_chunks(Func& func, const Dims& dims, const RDom& r,
   for (const AxisId axis : dims) order.push_back(var(axis));
   order.push_back(r.x);
   func.update().reorder(order);
-  if (!dims.empty()) across_lanes(func, dims.front()), across_lanes(func.update(), dims.front());
+  const bool tuples = func.outputs() > 1;
+  if (!dims.empty()) {
+    across_lanes(func, dims.front(), tuples);
+    across_lanes(func.update(), dims.front(), tuples);
+  }
   bound(func, dims);
   place_in_row(func);
   for (Func stage : stages) stage.compute_at(func, r.x);
