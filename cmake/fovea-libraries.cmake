@@ -1,7 +1,7 @@
 # Halide 14 and LLVM 19 as libraries alone, for building Fovea and for linking with it once installed.
 #
 # Not by their own packages: Halide's defines a target LLVM that is version 14, and both want headers
-# that users of Fovea do not need (README, "Two LLVMs").
+# that users of Fovea do not need (codegen/README.md, "Two LLVMs").
 function(fovea_library target)
   cmake_parse_arguments(LIBRARY "" "" "NAMES;PATHS" ${ARGN})
   if(TARGET fovea::${target})

@@ -1,4 +1,4 @@
-// ir/text.h — the text form of a graph, in both directions. The grammar is in README.md.
+// ir/text.h — the text form of a graph, in both directions. The grammar is in ir/README.md.
 #pragma once
 
 #include <string>

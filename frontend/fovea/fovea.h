@@ -41,7 +41,7 @@ using ir::Graph;
 // Extents of axes by name: {{"j", 4096}}.
 using ir::Sizes;
 
-// Graph parse(std::string_view text): reads the text form (`.fov`; grammar in README.md). Errors:
+// Graph parse(std::string_view text): reads the text form (`.fov`; grammar in ir/README.md). Errors:
 // Code::syntax_error and those of a graph that makes no sense, beginning with "line:column: ".
 using ir::parse;
 

@@ -63,6 +63,19 @@ void read_directive(ProgramFile& program, const std::string& line,
   }
 }
 
+// Five long axes take minutes to interpret: the first of the graph are made short until one can wait.
+void shorten(const Graph& graph, Sizes& sizes) {
+  constexpr std::int64_t kFew = 5, kPoints = std::int64_t{1} << 21;
+  std::int64_t points = 1;
+  for (const auto& [name, size] : sizes) points *= std::max<std::int64_t>(size, 1);
+  for (const ir::Axis& axis : graph.axes) {
+    const auto size = sizes.find(axis.name);
+    if (points <= kPoints || size == sizes.end() || size->second <= kFew) continue;
+    points = points / size->second * kFew;
+    size->second = kFew;
+  }
+}
+
 std::vector<Sizes> usual_sizes(const Graph& graph) {
   std::vector<Sizes> all;
   for (const auto& extents : kUsual) {
@@ -70,6 +83,7 @@ std::vector<Sizes> usual_sizes(const Graph& graph) {
     for (const ir::Axis& axis : graph.axes)
       if (axis.extent.empty() && axis.degree == ir::kNone)
         sizes[axis.name] = extents[sizes.size() % std::size(extents)];
+    shorten(graph, sizes);
     if (std::ranges::find(all, sizes) == all.end()) all.push_back(std::move(sizes));
   }
   return all;

@@ -222,7 +222,7 @@ out p = sum(j, -(m - m) * v / 2.0)
   CHECK(all_finite(run(compile(graph), graph, inputs, sizes).at("o")));
 }
 
-// The limit that README tells: a quotient that is stored has lost its numerator.
+// The limit that ir/README.md tells: a quotient that is stored has lost its numerator.
 TEST_CASE("semantics: a numerator of 0 annihilates, unless only the quotient is stored") {
   constexpr std::string_view kWeights = R"(
 axis i, j, d = 1

@@ -119,7 +119,7 @@ TEST_CASE("reassociate: a factor taken out of a sum is still annihilated by rows
   for (const double x : outputs.at("o").data) CHECK(x == 0);
 }
 
-// The limit that products.h and README tell: the definition is the graph as it is written.
+// The limit that products.h and ir/README.md tell: the definition is the graph as it is written.
 TEST_CASE("reassociate: an infinite factor meets the sum instead of its terms") {
   const ir::Graph written = ir::parse(R"(
 axis i, j, d
