@@ -116,11 +116,17 @@ HalideLock::~HalideLock() {
 }
 
 Bitcode bitcode(const Halide::Pipeline& pipeline, const std::vector<Halide::Argument>& arguments,
-                const std::string& name, const ir::Target& target) {
+                const std::string& name, const ir::Target& target, bool with_statement) {
   const MemoryFile file;
-  lower(pipeline, arguments, name, halide_target(target))
-      .compile({{Halide::OutputFileType::bitcode, file.path()}});
-  return {name, file.contents()};
+  const Halide::Module module = lower(pipeline, arguments, name, halide_target(target));
+  module.compile({{Halide::OutputFileType::bitcode, file.path()}});
+  Bitcode result{name, file.contents()};
+  if (with_statement) {
+    std::ostringstream text;
+    text << module;
+    result.statement = std::move(text).str();
+  }
+  return result;
 }
 
 }  // namespace fovea::codegen

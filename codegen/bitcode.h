@@ -24,6 +24,7 @@ namespace fovea::codegen {
 struct Bitcode {
   std::string name;
   std::string bytes;
+  std::string statement = {};  // the loop nest as text, if that was asked for
 };
 
 // What Halide says against a pipeline. It warns where code that it made cannot be right, so a
@@ -68,6 +69,6 @@ std::invoke_result_t<const Make&> build_for(std::string_view kernel, const Make&
 //
 // The pipeline's Funcs are changed (codegen/strict_floats.h): lower them once.
 Bitcode bitcode(const Halide::Pipeline& pipeline, const std::vector<Halide::Argument>& arguments,
-                const std::string& name, const ir::Target& target);
+                const std::string& name, const ir::Target& target, bool with_statement = false);
 
 }  // namespace fovea::codegen

@@ -51,8 +51,12 @@ void check_shared(const Graph& graph, const Kernel& kernel, const Region& region
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const Target& target)
-      : graph_(graph), target_(target), layout_(lay_out(graph)), checked_(checked_reads(graph)) {}
+  Lowering(const Graph& graph, const Target& target, bool with_statements = false)
+      : graph_(graph),
+        target_(target),
+        with_statements_(with_statements),
+        layout_(lay_out(graph)),
+        checked_(checked_reads(graph)) {}
 
   LoweredProgram operator()() {
     result_.program.symbols = layout_.symbols;
@@ -123,7 +127,7 @@ class Lowering {
 
   Bitcode compiled(const Function& function, const std::string& name) const {
     const Halide::Pipeline pipeline(function.outputs);
-    return bitcode(pipeline, function.halide, name, target_);
+    return bitcode(pipeline, function.halide, name, target_, with_statements_);
   }
 
   std::vector<runtime::Argument> emit(const Function& function, const std::string& name) {
@@ -281,6 +285,7 @@ class Lowering {
 
   const Graph& graph_;
   const Target& target_;
+  const bool with_statements_;
   Layout layout_;
   std::vector<bool> checked_;
   LoweredProgram result_;
@@ -288,8 +293,8 @@ class Lowering {
 
 }  // namespace
 
-LoweredProgram lower_program(const Graph& graph, const Target& target) {
-  return Lowering(graph, target)();
+LoweredProgram lower_program(const Graph& graph, const Target& target, bool with_statements) {
+  return Lowering(graph, target, with_statements)();
 }
 
 LoweredCall lower_exact(const Graph& graph, std::size_t kernel, const Target& target) {

@@ -30,7 +30,9 @@ struct LoweredProgram {
 
 // Of a graph after all passes. The first steps that are no checks are the kernels, in
 // their order and called like them.
-LoweredProgram lower_program(const ir::Graph& graph, const ir::Target& target);
+// `with_statements` keeps what people may read of each function (Bitcode::statement).
+LoweredProgram lower_program(const ir::Graph& graph, const ir::Target& target,
+                             bool with_statements = false);
 
 // The results of one kernel in double, as runtime::Step::exact wants it.
 struct LoweredCall {

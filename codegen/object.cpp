@@ -141,17 +141,23 @@ void drop_unused(llvm::Module& module) {
   }
 }
 
-std::string emit(std::span<const Bitcode> kernels, const ir::Target& target,
-                 llvm::CodeGenFileType type) {
+std::unique_ptr<llvm::Module> link(std::span<const Bitcode> kernels, const ir::Target& target,
+                                   const llvm::TargetMachine& machine, llvm::LLVMContext& context) {
   invariant(!kernels.empty(), "an object of no kernels");
-  const auto machine = codegen::machine(machine_row(target));
-  llvm::LLVMContext context;
-  auto module = read(kernels.front(), target, *machine, context);
+  auto module = read(kernels.front(), target, machine, context);
   for (const Bitcode& kernel : kernels.subspan(1)) {
-    const bool failed = llvm::Linker::linkModules(*module, read(kernel, target, *machine, context));
+    const bool failed = llvm::Linker::linkModules(*module, read(kernel, target, machine, context));
     invariant(!failed, "kernels of one object that do not link");
   }
   drop_unused(*module);
+  return module;
+}
+
+std::string emit(std::span<const Bitcode> kernels, const ir::Target& target,
+                 llvm::CodeGenFileType type) {
+  const auto machine = codegen::machine(machine_row(target));
+  llvm::LLVMContext context;
+  const auto module = link(kernels, target, *machine, context);
   llvm::SmallString<0> bytes;
   llvm::raw_svector_ostream stream(bytes);
   llvm::legacy::PassManager passes;
@@ -165,6 +171,15 @@ std::string emit(std::span<const Bitcode> kernels, const ir::Target& target,
 
 std::string object(std::span<const Bitcode> kernels, const ir::Target& target) {
   return emit(kernels, target, llvm::CodeGenFileType::ObjectFile);
+}
+
+std::string intermediate(std::span<const Bitcode> kernels, const ir::Target& target) {
+  const auto machine = codegen::machine(machine_row(target));
+  llvm::LLVMContext context;
+  llvm::SmallString<0> text;
+  llvm::raw_svector_ostream stream(text);
+  link(kernels, target, *machine, context)->print(stream, nullptr);
+  return std::string(text);
 }
 
 std::string assembly(std::span<const Bitcode> kernels, const ir::Target& target) {

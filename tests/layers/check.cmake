@@ -14,7 +14,7 @@ set(ARROWS
   "codegen  | ir runtime/program.h"
   "frontend | fovea ir ops passes codegen runtime"
   "bench    | fovea ir ops passes tools"
-  "tools    | fovea ir ops passes codegen/targets.h bench/probe.h")
+  "tools    | fovea ir ops passes codegen/listing.h codegen/targets.h bench/probe.h")
 # What the tests of a layer see besides what the layer does.
 set(TESTS_codegen runtime)              # compiled predicates beside those it interprets
 set(TESTS_frontend tools/io/element.h tools/io/random.h)  # small dtypes, inputs that nobody gave

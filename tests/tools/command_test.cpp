@@ -55,7 +55,8 @@ std::string write_matrix(const Folder& folder, const std::string& name, std::int
 }
 
 TEST_CASE("every command has --help with examples") {
-  for (const std::string command : {"run", "list", "print", "dot", "explain", "gallery", "bench"}) {
+  for (const std::string command :
+       {"run", "list", "print", "code", "dot", "explain", "gallery", "bench"}) {
     const Outcome outcome = fovea({command, "--help"});
     CAPTURE(command);
     CHECK(outcome.code == 0);
@@ -63,7 +64,7 @@ TEST_CASE("every command has --help with examples") {
   }
   const Outcome all = fovea({"--help"});
   CHECK(all.code == 0);
-  for (const char* command : {"run", "list", "print", "dot", "explain", "gallery", "bench"})
+  for (const char* command : {"run", "list", "print", "code", "dot", "explain", "gallery", "bench"})
     CHECK(contains(all.out, command));
 }
 
@@ -167,6 +168,32 @@ TEST_CASE("print writes text that parses to the same graph") {
   CHECK(fused.code == 0);
   check_users_error(fovea({"print", "-", "--after", "nothing"}, kAttention), "no pass 'nothing'");
   check_users_error(fovea({"print", "-", "--after", "fuse", "--target", "z80"}, kAttention), "z80");
+}
+
+TEST_CASE("code prints what kernels are compiled to, for any machine") {
+  const auto code = [](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"code", "-"});
+    const Outcome outcome = fovea(arguments, kAttention);
+    CHECK(outcome.code == 0);
+    return outcome.out;
+  };
+  const std::string halide = code({"--stage", "halide", "--target", "avx2"});
+  CHECK(contains(halide, "produce"));
+  CHECK(contains(halide, "for ("));
+  CHECK_FALSE(contains(halide, "define"));
+  const std::string llvm = code({"--stage", "llvm", "--target", "avx512", "--kernel", "o"});
+  CHECK(contains(llvm, "define"));
+  CHECK(contains(llvm, "<16 x float>"));
+  CHECK(contains(code({"--target", "avx512"}), "%zmm"));
+  CHECK_FALSE(contains(code({"--target", "avx2"}), "%zmm"));
+  CHECK(contains(code({"--target", "avx2"}), "%ymm"));
+  CHECK(contains(code({"--target", "neon"}), "fmla"));
+  CHECK(contains(code({"--target", "wasm_simd128"}), "f32x4"));
+  CHECK(code({"--as", "decode"}) != code({}));
+  check_users_error(fovea({"code", "-", "--kernel", "x"}, kAttention),
+                    "no kernel 'x'; expected one of o");
+  check_users_error(fovea({"code", "-", "--as", "x"}, kAttention), "no form 'x'; expected");
+  check_users_error(fovea({"code", "-", "--stage", "x"}, kAttention), "no stage 'x'; expected");
 }
 
 TEST_CASE("kernels that a graph comes with are taken or refused as when it is compiled") {

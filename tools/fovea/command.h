@@ -10,6 +10,7 @@ namespace fovea::tools {
 // Each adds its subcommand, whose callback does the work and throws Error where it fails.
 void add_run(CLI::App& app);
 void add_list(CLI::App& app);
+void add_code(CLI::App& app);
 void add_print(CLI::App& app);
 void add_dot(CLI::App& app);
 void add_explain(CLI::App& app);

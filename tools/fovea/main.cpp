@@ -59,6 +59,7 @@ int run(int count, char** arguments) {
   fovea::tools::add_run(app);
   fovea::tools::add_list(app);
   fovea::tools::add_print(app);
+  fovea::tools::add_code(app);
   fovea::tools::add_dot(app);
   fovea::tools::add_explain(app);
   fovea::tools::add_bench(app);
