@@ -9,8 +9,6 @@
 namespace fovea::ir {
 namespace {
 
-constexpr Range kTruth{0, 1};
-
 Range hull(Range a, Range b) { return {std::min(a.low, b.low), std::max(a.high, b.high)}; }
 
 Range range_of_dtype(Dtype dtype) {
