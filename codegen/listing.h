@@ -16,9 +16,9 @@ enum class Listing : std::uint8_t {
   assembly,  // what it makes of that
 };
 
-// The functions of the kernel called so, or of all kernels if `kernel` is empty, one after the other.
-// Of a graph after all passes, for any row of the target table, also one that this CPU does not run.
-// No kernel of this name is an error (invalid_config).
+// Returns the functions of the kernel called so, or of all kernels if `kernel` is empty. The graph has
+// gone through all passes. The target may be any row of the table, also one that this CPU does not
+// run. It is an error (invalid_config) if no kernel has this name.
 std::string listing(const ir::Graph& graph, std::string_view kernel, Listing what,
                     const ir::Target& target);
 

@@ -36,13 +36,7 @@ bool is_pointwise(const Node& node) {
       [](const Read&) { return false; }, [](const TopK&) { return false; });
 }
 
-bool is_fold(const Node& node) {
-  return match(
-      node.op, [](const Input&) { return false; }, [](const Constant&) { return false; },
-      [](const Index&) { return false; }, [](const Map&) { return false; },
-      [](const Reduce&) { return true; }, [](const Scan&) { return true; },
-      [](const Read&) { return false; }, [](const TopK&) { return true; });
-}
+bool is_fold(const Node& node) { return folded_axis(node) != kNone; }
 
 bool is_multiple(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);

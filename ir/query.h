@@ -30,28 +30,28 @@ inline bool is_scan(const Node& node) { return scan_of(node) != nullptr; }
 inline bool is_read(const Node& node) { return read_of(node) != nullptr; }
 inline bool is_topk(const Node& node) { return topk_of(node) != nullptr; }
 
-// Whether the node is this element function.
+// Returns true if the node is this element function.
 bool is_map(const Node& node, Fn fn);
 
-// The number that the node is everywhere, if it is a Constant; whether it is this one.
+// Returns the number that a Constant is everywhere, or nothing for any other op.
 std::optional<double> number_of(const Node& node);
-bool is_number(const Node& node, double value);
+bool is_number(const Node& node, double value);  // a Constant of this value
 
-// Whether the node folds by this function.
+// Returns true if the node folds by this function.
 bool is_reduce(const Node& node, ReduceFn fn);
 
-// Whether an element is made of the inputs' elements at the same point alone: of Map, and of
-// Constant and Index, which have no inputs.
+// Returns true if each element depends only on the inputs' elements at the same point. This holds for
+// Map, and for Constant and Index, which have no inputs.
 bool is_pointwise(const Node& node);
 
-// Whether an element is made of many along an axis: of Reduce, Scan and TopK.
+// Returns true if an element depends on many elements along an axis, as in Reduce, Scan and TopK.
 bool is_fold(const Node& node);
 
-// Whether the node is a sum of the same value again and again: as size(j) is, a product with an
-// extent.
+// Returns true if the node sums the same value again and again, which is a product with an extent.
+// size(j) is such a sum.
 bool is_multiple(const Graph& graph, NodeId node);
 
-// Whether the node is a fold that has to look at elements: any but a multiple.
+// Returns true if the node is a fold that has to look at elements, which is any but a multiple.
 bool is_single_fold(const Graph& graph, NodeId node);
 
 // The axis along which a fold takes its elements, or kNone for what is no fold.
@@ -67,7 +67,7 @@ std::vector<AxisId> bounded_axes(const Op& op);
 // The axes that an op names, whose degrees have to be known before it: those, or that of an Index.
 std::vector<AxisId> axes_of(const Op& op);
 
-// Whether the values are places along an axis that a fold has chosen: of TopK and of ArgMax.
+// Returns true if the values are places along an axis that a fold has chosen, as in TopK and ArgMax.
 bool chooses_places(const Node& node);
 
 }  // namespace fovea::ir
